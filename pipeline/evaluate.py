@@ -1,0 +1,63 @@
+"""Stage: videos of a method (or the real ones), judges -> scores of every clip, their means, and 95 % intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.stage import run
+from synctalk.checkpoints.typed import load_av_syncnet, load_syncnet
+from synctalk.corpora.params import CorpusParams
+from synctalk.corpora.records import read_clips
+from synctalk.evaluation.params import EvaluateParams
+from synctalk.evaluation.score import Judges, score_takes, summarise, takes_of, write_scores
+from synctalk.faces.extract import CropParams
+from synctalk.jobs import write_json
+from synctalk.params import load, load_entry
+from synctalk.shards.read import ShardSet
+from synctalk.training.loop import set_threads
+from synctalk.training.sync_expert import SyncExpertParams
+from synctalk.training.text import Tokenizer
+
+
+def main(
+    method: str,
+    index: Path,
+    shards: Path,
+    judges: Path,
+    tokenizer: Path,
+    out: Path,
+    results: Path,
+    generated: Annotated[
+        Path | None, typer.Option(help="Folder of generated videos; without it the real ones.")
+    ] = None,
+) -> None:
+    """Score METHOD on the test clips of the roles lrs2 and lrs3: scores to OUT, means and intervals to RESULTS."""
+    set_threads()
+    params, crop = load("evaluate", EvaluateParams), load("crop", CropParams)
+    view = load("sync_expert", SyncExpertParams).view
+    pieces, sync = Tokenizer.load(tokenizer), load_syncnet(judges / "sync_expert" / "model.safetensors")
+    figures = {}
+    for corpus, observer in params.observers.items():
+        root = Path(load_entry("corpora", corpus, CorpusParams).root)
+        takes = takes_of(
+            root,
+            read_clips(index / corpus / "clips.parquet"),
+            ShardSet([shards / corpus], ["test"]),
+            generated / corpus if generated else None,
+        )
+        reader = load_av_syncnet(judges / observer / "model.safetensors")
+        panel = Judges(sync, view, reader, pieces, load("mouth_crop", int), params.beam)
+        scores = score_takes(
+            takes, panel, face_size=crop.face_size, mouth_size=crop.mouth.size, label=f"{method} {corpus}"
+        )
+        write_scores(out / f"{corpus}.parquet", scores)
+        figures[corpus] = summarise(scores, params.wer_names[corpus])
+    write_json(results / "intervals.json", {c: {m: vars(i) for m, i in f.items()} for c, f in figures.items()})
+    write_json(results / "metrics.json", {c: {m: round(i.value, 4) for m, i in f.items()} for c, f in figures.items()})
+
+
+if __name__ == "__main__":
+    run(main)

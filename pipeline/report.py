@@ -1,0 +1,82 @@
+"""Stage: everything that was measured and made -> one HTML page that opens offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.stage import run
+from synctalk.corpora.params import CorpusParams
+from synctalk.corpora.records import read_clips
+from synctalk.evaluation.score import takes_of
+from synctalk.faces.extract import CropParams
+from synctalk.params import load, load_entry
+from synctalk.shards.read import ShardSet
+from synctalk.tables.paper_figures import METHOD_NAMES
+from synctalk.tables.report import (
+    ClipView,
+    ReportParams,
+    choose_clips,
+    load_json,
+    read_curves,
+    render,
+    sanity_checks,
+    table_rows,
+    take_view,
+)
+from synctalk.tables.table import caption, method_table, reader_table
+
+
+def main(results: Path, scores: Path, index: Path, shards: Path, generated: Path, models: Path, out: Path) -> None:
+    """Write OUT from RESULTS, SCORES/<method>/<role>.parquet, the videos in GENERATED and the curves in MODELS."""
+    scale, variant, face_size = load("scale", str), load("variant", str), load("crop", CropParams).face_size
+    methods = [path.name for path in sorted(generated.iterdir()) if path.is_dir()]
+    clips: list[ClipView] = []
+    for corpus in ("lrs2", "lrs3"):
+        root = Path(load_entry("corpora", corpus, CorpusParams).root)
+        indexed, test = read_clips(index / corpus / "clips.parquet"), ShardSet([shards / corpus], ["test"])
+        tables = {name: pd.read_parquet(scores / name / f"{corpus}.parquet") for name in ("ground_truth", *methods)}
+        takes = {
+            name: {
+                take.clip.id: take
+                for take in takes_of(root, indexed, test, None if name == "ground_truth" else generated / name / corpus)
+            }
+            for name in tables
+        }
+        for clip_id in choose_clips(tables[variant], load("report", ReportParams).clips_per_corpus):
+            rows = {name: table.set_index("id", drop=False).loc[clip_id] for name, table in tables.items()}
+            views = [take_view(name, takes[name][clip_id], row.to_dict(), face_size) for name, row in rows.items()]
+            clips.append(ClipView(corpus, clip_id, str(rows[variant]["reference"]), views))
+    intervals = {path.parent.name: load_json(path) for path in sorted(results.glob("*/intervals.json"))}
+    readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
+    cells = {1: method_table(1, intervals), 4: method_table(4, intervals), 2: reader_table(readers)}
+    curves = [
+        curve
+        for path in sorted(models.rglob("curves.csv"))
+        for curve in read_curves(path.parent.relative_to(models).as_posix(), path)
+    ]
+    page = render(
+        title="report",
+        scale=scale,
+        variant=variant,
+        variant_row=METHOD_NAMES.get(variant, variant),
+        about="Judges never supervised: other seeds and sizes than the networks that trained the generator.",
+        tables=[
+            {"heading": f"Table {number}", "caption": caption(number, scale), "rows": table_rows(of_table)}
+            for number, of_table in cells.items()
+        ],
+        checks=sanity_checks(
+            load_json(results / "ground_truth" / "metrics.json"),
+            {name: load_json(results / name / "metrics.json") for name in methods},
+        ),
+        funnels={path.stem: load_json(path) for path in sorted((results / "corpora").glob("*.json"))},
+        clips=clips,
+        curves=curves,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

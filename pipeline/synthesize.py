@@ -1,0 +1,20 @@
+"""Stage: a recipe -> a synthetic corpus in the official layout of the one it looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.stage import run
+from synctalk.corpora.synthetic.recipe import SyntheticCorpus
+from synctalk.corpora.synthetic.synthesize import synthesize
+from synctalk.jobs import n_workers
+from synctalk.params import load_entry
+
+
+def main(corpus: str, root: Path) -> None:
+    """Make the look-alike of CORPUS in the folder ROOT."""
+    synthesize(load_entry("synthetic", corpus, SyntheticCorpus), root, n_workers())
+
+
+if __name__ == "__main__":
+    run(main)

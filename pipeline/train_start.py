@@ -1,0 +1,49 @@
+"""Stage: shards -> the generator that all methods begin with: reconstruction alone (eq. 7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synctalk.checkpoints.typed import load_av_syncnet
+
+from pipeline.stage import run
+from synctalk.checkpoints import save
+from synctalk.jobs import content_key, scratch
+from synctalk.models.synctalklip import SyncTalklipConfig
+from synctalk.params import load
+from synctalk.shards.read import ShardSet
+from synctalk.training.data import TRAIN_SPLITS, SampleCache
+from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.talking import RECONSTRUCTION_ONLY, TrainParams, begin_generator, train_generator
+from synctalk.training.text import Tokenizer
+
+
+def main(reader: Path, shards: Path, tokenizer: Path, out: Path) -> None:
+    """Train the common start on SHARDS, with the audio encoder of READER, into the folder OUT."""
+    set_threads()
+    params, config = load("start", TrainParams), load("generator", SyncTalklipConfig)
+    seed, crop = load("seed", int), load("mouth_crop", int)
+    supervisor = load_av_syncnet(reader / "model.safetensors")
+    model, discriminator = begin_generator(config, supervisor, None, seed=seed)
+    samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
+    with scratch("start", params, config, seed, content_key(reader, shards)) as folder:
+        state = train_generator(
+            model,
+            discriminator,
+            None,
+            samples,
+            Tokenizer.load(tokenizer),
+            RECONSTRUCTION_ONLY,
+            params,
+            crop=crop,
+            seed=seed,
+            folder=folder,
+            label="start",
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        save(model, out / "model.safetensors", {"method": "start", "seed": seed})
+        write_curves(out / "curves.csv", state.curves)
+
+
+if __name__ == "__main__":
+    run(main)

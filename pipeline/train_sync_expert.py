@@ -1,0 +1,40 @@
+"""Stage: shards -> the SyncNet judge behind LSE-C and LSE-D, or the published one read from its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from synctalk.checkpoints.typed import load_syncnet
+
+from pipeline.stage import run
+from synctalk.checkpoints import save
+from synctalk.jobs import content_key, scratch
+from synctalk.models.syncnet import SyncNet
+from synctalk.params import load
+from synctalk.shards.read import ShardSet
+from synctalk.training.data import TRAIN_SPLITS, SampleCache
+from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.sync_expert import SyncExpertParams, train_sync_expert
+
+
+def main(shards: Path, out: Path) -> None:
+    """Train on SHARDS (one folder a corpus) into the folder OUT."""
+    set_threads()
+    params, seed = load("sync_expert", SyncExpertParams), load("seed", int)
+    out.mkdir(parents=True, exist_ok=True)
+    if params.checkpoint:
+        save(load_syncnet(Path(params.checkpoint)), out / "model.safetensors", {"from": Path(params.checkpoint).name})
+        write_curves(out / "curves.csv", [])
+        return
+    folders = [shards / corpus for corpus in params.corpora]
+    torch.manual_seed(seed)
+    model = SyncNet(params.model)
+    with scratch("sync_expert", params, seed, content_key(*folders)) as folder:
+        state = train_sync_expert(model, SampleCache(ShardSet(folders, TRAIN_SPLITS)), params, seed=seed, folder=folder)
+        save(model, out / "model.safetensors", {"view": params.view, "seed": seed})
+        write_curves(out / "curves.csv", state.curves)
+
+
+if __name__ == "__main__":
+    run(main)

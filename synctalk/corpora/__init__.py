@@ -1,0 +1,1 @@
+"""Corpora as lists of clips: one reader per official layout turns a folder into `Clip` records."""

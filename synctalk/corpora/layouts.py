@@ -1,0 +1,60 @@
+"""The layouts of corpora by name, and the probing of their clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from synctalk.corpora import folder, lrs2, lrs3, voxceleb2
+from synctalk.corpora.listing import Reading
+from synctalk.corpora.records import Clip
+from synctalk.errors import ClipError, Reason, UserError
+
+READERS: Mapping[str, Callable[[Path], Reading]] = {
+    "lrs2": lrs2.read,
+    "lrs3": lrs3.read,
+    "voxceleb2": voxceleb2.read,
+    "folder": folder.read,
+}
+
+
+def read_corpus(layout: str, root: Path) -> Reading:
+    """List, pair and read the texts of the corpus at `root`; nothing is decoded.
+
+    Args:
+        layout: a key of `READERS`.
+        root: folder of the corpus.
+
+    Raises:
+        UserError: unknown layout, missing root, broken list.
+    """
+    if layout not in READERS:
+        raise UserError("corpora.<name>.layout", f"{layout!r} is unknown", f"take one of {', '.join(READERS)}")
+    return READERS[layout](root)
+
+
+def probe_clip(root: Path, clip: Clip) -> Clip:
+    """`clip` with what its files hold: frames, rate, size, sample rate, start times. From packets; nothing is decoded.
+
+    Raises:
+        ClipError: `EMPTY_FILE`, `UNDECODABLE`, `NO_VIDEO` or `NO_AUDIO`.
+    """
+    from synctalk.media import probe
+
+    info = probe(root / clip.video)
+    if info.video is None:
+        raise ClipError(Reason.NO_VIDEO, f"{clip.video} has no video frames")
+    audio = info.audio if clip.audio == clip.video else probe(root / clip.audio).audio
+    if audio is None:
+        raise ClipError(Reason.NO_AUDIO, f"{clip.audio} has no audio stream")
+    return replace(
+        clip,
+        n_frames=info.video.n_frames,
+        fps=info.video.fps,
+        width=info.video.width,
+        height=info.video.height,
+        sample_rate=audio.sample_rate,
+        video_start_s=info.video.start_s,
+        audio_start_s=audio.start_s,
+    )

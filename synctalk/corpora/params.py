@@ -1,0 +1,22 @@
+"""Where a corpus lies and how it is read: the section of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from synctalk.section import section
+
+Member = Literal["faces", "mouth", "fbank", "mfcc", "mel"]
+
+
+@section
+class CorpusParams:
+    """One corpus, by its role in the paper (params.yaml: `corpora.<role>`)."""
+
+    root: str
+    """Folder: made by the pipeline where it is data/synthetic/<role>, else the user's."""
+    layout: Literal["lrs2", "lrs3", "voxceleb2", "folder"]
+    detector: Literal["tracks", "yunet", "insightface"]
+    """`tracks` takes the face tracks published beside the clips; the others look at the frames."""
+    members: tuple[Member, ...]
+    """What shards keep of each clip; pre-training needs no faces."""

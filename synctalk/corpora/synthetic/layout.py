@@ -1,0 +1,128 @@
+"""Files of the synthetic corpora, laid out as the official ones are (see the readers for the trees)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+
+from synctalk.corpora.listing import FACE_TRACKS
+from synctalk.corpora.records import write_table
+from synctalk.corpora.synthetic.perform import Performance, frames_of
+from synctalk.corpora.synthetic.plan import PlannedRecording
+from synctalk.corpora.synthetic.recipe import SyntheticCorpus
+from synctalk.corpora.synthetic.render import FaceTrack
+from synctalk.corpora.synthetic.stage import Stage
+from synctalk.corpora.transcript import FrameBox, Transcript, format_boxes, format_transcript
+from synctalk.media import write_audio, write_video
+
+PHONEMES = "phonemes.parquet"
+"""The truth that no real corpus has: every phone with its times."""
+PHONEME_SCHEMA = pa.schema(
+    [("id", pa.string()), ("phone", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64())]
+)
+
+
+@dataclass(frozen=True)
+class PhoneRow:
+    """A row of phonemes.parquet: eSpeak's phone ("_" silence) of a clip, seconds from the clip's start."""
+
+    id: str
+    phone: str
+    start_s: float
+    end_s: float
+
+
+def phone_rows(clip_id: str, performance: Performance) -> list[PhoneRow]:
+    """The clip's rows of phonemes.parquet, in order."""
+    return [PhoneRow(clip_id, p.name, p.start_s, p.end_s) for p in performance.phones]
+
+
+def _relative_boxes(track: FaceTrack, size: int) -> tuple[FrameBox, ...]:
+    return tuple(
+        FrameBox(number, float(x1), float(y1), float(x2 - x1), float(y2 - y1))
+        for number, (x1, y1, x2, y2) in enumerate(track.boxes / size)
+    )
+
+
+def _write_text(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(content, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+
+
+def _write_track(path: Path, track: FaceTrack) -> None:
+    """numpy's npz has fixed dates inside: equal arrays give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp.npz")
+    np.savez(temporary, boxes=track.boxes, landmarks=track.landmarks)
+    os.replace(temporary, path)
+
+
+def _text_files(recipe: SyntheticCorpus, clip_id: str, performance: Performance, track: FaceTrack) -> dict[str, str]:
+    """Text files of a clip: path inside the corpus -> content."""
+    boxes = _relative_boxes(track, recipe.size)
+    source = PurePosixPath(clip_id).parent.name
+    if recipe.layout == "voxceleb2":
+        folder, _, speaker, *rest = clip_id.split("/")
+        facts = {"Identity": speaker, "Reference": source, "Offset": "0", "FV Conf": "15.0\t(1)", "ASD Conf": "9.9"}
+        head = "".join(f"{key:<10}: \t{value}\n" for key, value in facts.items())
+        return {f"{folder}/txt/{speaker}/{'/'.join(rest)}.txt": f"{head}\n{format_boxes(boxes)}"}
+    head_lines = {"Conf": "5"} | ({"Ref": source} if recipe.layout == "lrs3" else {})
+    transcript = Transcript(
+        text=performance.text,
+        words=performance.words,
+        boxes=boxes if recipe.layout == "lrs3" else (),
+        head=head_lines,
+    )
+    return {f"{clip_id}.txt": format_transcript(transcript)}
+
+
+def write_clip(
+    root: Path, recipe: SyntheticCorpus, clip_id: str, stage: Stage, performance: Performance, track: FaceTrack
+) -> None:
+    """Write all files of one clip: video, sound, texts, face track."""
+    video = root / f"{clip_id}.mp4"
+    video.parent.mkdir(parents=True, exist_ok=True)
+    separate = recipe.layout == "voxceleb2"
+    write_video(
+        video,
+        frames_of(stage, performance),
+        audio=None if separate else performance.pcm,
+        crf=recipe.crf,
+        preset=recipe.preset,
+    )
+    if separate:
+        audio = root / f"{clip_id.replace('/mp4/', '/aac/', 1)}.m4a"
+        audio.parent.mkdir(parents=True, exist_ok=True)
+        write_audio(audio, performance.pcm)
+    for relative, content in _text_files(recipe, clip_id, performance, track).items():
+        _write_text(root / relative, content)
+    _write_track(root / FACE_TRACKS / f"{clip_id}.npz", track)
+
+
+def write_lists(root: Path, recipe: SyntheticCorpus, recordings: Sequence[PlannedRecording]) -> None:
+    """LRS2's split lists and VoxCeleb2's English list; LRS3's splits are its folders."""
+    clip_ids = {
+        split: sorted(r.clip_id(n) for r in recordings if r.split == split for n in range(r.n_utterances))
+        for split in ("pretrain", "train", "val", "test")
+    }
+    if recipe.layout == "lrs2":
+        for split, ids in clip_ids.items():
+            # the real test list marks its lines by NF or MV; what that means was never said
+            mark = " NF" if split == "test" else ""
+            _write_text(root / f"{split}.txt", "".join(f"{i.split('/', 1)[1]}{mark}\n" for i in ids))
+    elif recipe.layout == "voxceleb2":
+        _write_text(root / "english.txt", "".join(f"{i}\n" for i in sorted(chain(*clip_ids.values()))))
+
+
+def write_phonemes(root: Path, rows: Sequence[PhoneRow]) -> None:
+    """phonemes.parquet, sorted by clip and time."""
+    ordered = sorted(rows, key=lambda row: (row.id, row.start_s))
+    write_table(root / PHONEMES, [row.__dict__ for row in ordered], PHONEME_SCHEMA)

@@ -1,0 +1,49 @@
+"""Errors that a person can act on, and the closed set of reasons for which a clip is dropped."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Bad input or a missing file: one line that names the file or key, the reason and the mend.
+
+    Command lines print it without a trace and exit with 1.
+    """
+
+    def __init__(self, what: str | Path, reason: str, mend: str = "") -> None:
+        super().__init__(f"{what}: {reason}" + (f"; {mend}" if mend else ""))
+
+
+class Reason(StrEnum):
+    """Why a clip was dropped: the whole set of values in the `reason` column of rejected.parquet."""
+
+    EMPTY_FILE = "empty_file"
+    UNDECODABLE = "undecodable"
+    NO_VIDEO = "no_video"
+    NO_AUDIO = "no_audio"
+    SILENT_AUDIO = "silent_audio"
+    LENGTH_MISMATCH = "length_mismatch"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    NO_TRANSCRIPT = "no_transcript"
+    NO_FACE = "no_face"
+    FACE_LOST = "face_lost"
+    SEVERAL_FACES = "several_faces"
+    FROZEN_FACE = "frozen_face"
+    OUT_OF_SYNC = "out_of_sync"
+
+
+class ClipError(Exception):
+    """One clip cannot be used. Becomes a row of rejected.parquet, never a crash.
+
+    Attributes:
+        reason: member of the closed set.
+        detail: one line for a person: the figure that was measured and the limit it broke.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,1 @@
+"""Scoring of talking-face videos by judges that never supervised: image quality, synchronisation, lip reading."""

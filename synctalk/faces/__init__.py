@@ -1,0 +1,1 @@
+"""Faces: detect, track, align to a mean face, crop, and paste back."""

@@ -1,0 +1,110 @@
+"""One clip to its crops: decode at 25 fps, find the face, cut face and mouth, check the quality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from synctalk.corpora.records import Clip
+from synctalk.errors import ClipError, Reason
+from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
+from synctalk.faces.crop import crop_faces, whole_boxes
+from synctalk.faces.detect import Detector, DetectorParams, read_published_track
+from synctalk.faces.quality import QualityParams, check_audio, check_length, check_motion
+from synctalk.faces.track import FaceTrack, TrackParams, choose_track, shot_changes, thumbnail
+from synctalk.media import Video, probe, read_audio, read_video, resample_index
+from synctalk.media.read import require_video
+from synctalk.section import section
+from synctalk.shards.mosaic import encode_mosaic
+from synctalk.shards.records import Crop
+from synctalk.timebase import FPS
+
+
+@section
+class CropParams:
+    """Cropping (params.yaml: `crop`)."""
+
+    face_size: int
+    """Side of the stored face, pixels: 96 in the paper."""
+    mouth: MouthParams
+    jpeg_quality: int
+    track: TrackParams
+    quality: QualityParams
+    detectors: dict[str, DetectorParams]
+    """`yunet` and `insightface`."""
+    clips_per_part: int
+    """Clips a parquet file, the unit that is resumed."""
+    min_keep_rate: float
+    """The stage fails when a smaller share of the clips is kept, 0..1."""
+
+
+def audio_origin_s(clip: Clip) -> float:
+    """Time stamp at which a clip's audio must begin to match frame 0; audio in a file of its own begins with the
+    video.
+    """
+    return clip.video_start_s if clip.audio == clip.video else 0.0
+
+
+def find_track(video: Video, params: TrackParams, detector: Detector) -> FaceTrack:
+    """The face track of a decoded clip.
+
+    Raises:
+        ClipError: as `choose_track`.
+    """
+    n_frames = len(video.frames)
+    sampled = sorted({*range(0, n_frames, params.detect_every), n_frames - 1})
+    detections = [(number, detector(video.frames[number])) for number in sampled]
+    thumbnails = np.stack([thumbnail(frame) for frame in video.frames])
+    return choose_track(detections, shot_changes(thumbnails, params.shot_threshold), n_frames, params, FPS)
+
+
+def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | None, members: tuple[str, ...]) -> Crop:
+    """Crops of one clip.
+
+    Args:
+        root: of the corpus.
+        clip: its index row.
+        params: sizes and limits.
+        detector: finds faces; None takes the track published beside the clip.
+        members: what the corpus keeps; `faces` decides whether face crops are stored.
+
+    Raises:
+        ClipError: the clip cannot be used, with the reason.
+    """
+    path = root / clip.video
+    info = probe(path)
+    index = resample_index(require_video(info))
+    check_length(len(index), params.quality)
+    pcm = read_audio(root / clip.audio, audio_origin_s(clip))
+    check_audio(pcm, len(index), params.quality)
+    if detector is None and not clip.face_track:
+        raise ClipError(Reason.NO_FACE, "no face track is published beside the clip")
+    video = read_video(path, info)
+    if detector is None:
+        track = read_published_track(root / clip.face_track, video.source_index)
+    else:
+        track = find_track(video, params.track, detector)
+    check_length(len(track), params.quality)
+    frames = video.frames[track.start : track.start + len(track)]
+    if clip.transcript and len(frames) < params.track.min_cover * len(index):
+        raise ClipError(Reason.FACE_LOST, f"the face is there in {len(frames)} of {len(index)} frames of the sentence")
+    frame_size = frames.shape[1:3]
+    boxes = whole_boxes(track.boxes, frame_size)
+    transforms = mouth_transforms(track.landmarks, params.mouth, frame_size)
+    mouths = crop_mouth(frames, transforms, params.mouth.size)
+    check_motion(mouths, params.quality)
+    faces = b""
+    if "faces" in members:
+        faces = encode_mosaic(crop_faces(frames, boxes, params.face_size), params.jpeg_quality)
+    return Crop(
+        id=clip.id,
+        start=track.start,
+        n_frames=len(frames),
+        frame_height=frame_size[0],
+        frame_width=frame_size[1],
+        boxes=boxes,
+        mouth_transforms=transforms,
+        faces=faces,
+        mouth=encode_mosaic(mouths, params.jpeg_quality),
+    )

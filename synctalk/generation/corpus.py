@@ -1,0 +1,68 @@
+"""Whole test clips of a corpus, re-voiced with their own sound and pasted back into the original frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from synctalk.corpora.records import Clip
+from synctalk.faces.crop import crop_faces, paste_back
+from synctalk.faces.extract import audio_origin_s
+from synctalk.generation.faces import generate_faces
+from synctalk.jobs import progress_bar, publish
+from synctalk.media import read_audio, read_video, write_video
+from synctalk.models.synctalklip import SyncTalklip
+from synctalk.section import section
+from synctalk.shards.read import Sample, ShardSet
+from synctalk.timebase import n_samples
+
+
+@section
+class GenerateParams:
+    """Generation (params.yaml: `generate`)."""
+
+    batch_frames: int
+    """Faces made at a time."""
+    crf: float
+    """x264's constant rate factor of the generated videos, 0..51."""
+    preset: str
+
+
+def generated_path(folder: Path, clip_id: str) -> Path:
+    """Where the generated video of a clip lies below `folder`."""
+    return folder / f"{clip_id}.mp4"
+
+
+def generate_clip(
+    model: SyncTalklip, root: Path, clip: Clip, sample: Sample, params: GenerateParams, out: Path
+) -> None:
+    """Generate one clip into `out`: the reference is its first face, as in the released evaluation."""
+    frames = read_video(root / clip.video).frames[sample.row.start : sample.row.start + sample.row.n_frames]
+    faces = crop_faces(frames, sample.boxes, model.config.face_size)
+    made = generate_faces(model, faces, faces[:1], sample.fbank, np.arange(len(faces)), params.batch_frames)
+    pasted = (paste_back(frame, face, box) for frame, face, box in zip(frames, made, sample.boxes, strict=True))
+    begin = n_samples(sample.row.start)
+    pcm = read_audio(root / clip.audio, audio_origin_s(clip))[begin : begin + n_samples(len(frames))]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_video(out, pasted, audio=pcm, crf=params.crf, preset=params.preset)
+
+
+def generate_corpus(
+    model: SyncTalklip,
+    root: Path,
+    clips: list[Clip],
+    shards: ShardSet,
+    params: GenerateParams,
+    folder: Path,
+    out: Path,
+    label: str,
+) -> None:
+    """Generate every sample of `shards` into `out`, by way of the scratch `folder`: what is there is not made again."""
+    by_id = {clip.id: clip for clip in clips}
+    for number in progress_bar(iterable=range(len(shards)), desc=label, unit="clip"):
+        clip_id = shards.rows[number].id
+        made = generated_path(folder, clip_id)
+        if not made.exists():
+            generate_clip(model, root, by_id[clip_id], shards[number], params, made)
+        publish(made, generated_path(out, clip_id))

@@ -1,0 +1,57 @@
+"""Sound and faces in, talking faces out: the step that the pipeline and the command line share.
+
+Legend: T frames, S side of a face.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synctalk.features import normalise_fbank
+from synctalk.models.synctalklip import SyncTalklip, generator_input
+from synctalk.training.loop import device
+from synctalk.training.talking_data import face_tensor
+
+
+def face_pixels(faces: Tensor) -> NDArray[np.uint8]:
+    """Faces [N, 3, S, S] in 0..1 -> RGB uint8 [N, S, S, 3], rounded (the peers truncate)."""
+    return (faces.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).byte().cpu().numpy()
+
+
+@torch.inference_mode()
+def generate_faces(
+    model: SyncTalklip,
+    pose_faces: NDArray[np.uint8],
+    reference_faces: NDArray[np.uint8],
+    fbank: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    batch_frames: int,
+) -> NDArray[np.uint8]:
+    """Faces that say the sound.
+
+    Args:
+        model: in eval mode.
+        pose_faces: the frames to re-voice, RGB uint8 [T, S, S, 3]; their lower halves are not looked at.
+        reference_faces: the same person, RGB uint8 [T, S, S, 3], or [1, S, S, 3] for all frames.
+        fbank: stacked log filterbank of the whole sound before normalisation, [Ta, 104].
+        rows: row of `fbank` that belongs to each frame, [T].
+        batch_frames: frames made at a time.
+
+    Returns:
+        RGB uint8 [T, S, S, 3].
+    """
+    place = device()
+    model.channels_last().to(place)
+    audio = torch.from_numpy(normalise_fbank(fbank))[None].to(place)
+    _, embedding = model.encode_audio(audio, None)
+    made = []
+    for start in range(0, len(pose_faces), batch_frames):
+        span = slice(start, start + batch_frames)
+        pose = face_tensor(pose_faces[span]).to(place)
+        reference = face_tensor(reference_faces if len(reference_faces) == 1 else reference_faces[span]).to(place)
+        faces = generator_input(pose, reference.expand_as(pose)).contiguous(memory_format=torch.channels_last)
+        made.append(face_pixels(model.make(embedding, faces, torch.from_numpy(rows[span]).to(place))))
+    return np.concatenate(made)

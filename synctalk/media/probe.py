@@ -1,0 +1,136 @@
+"""What a media file holds, read from its packets: no frame is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from synctalk.errors import ClipError, Reason
+
+
+@dataclass(frozen=True)
+class VideoStream:
+    """The best video stream of a file.
+
+    Attributes:
+        index: stream index in the container.
+        pts_s: presentation times of the frames, seconds, ascending, [n_frames]; VFR and start offsets show here.
+        width, height: pixels as stored.
+        fps: mean frame rate as the container states it (0.0 where it does not).
+        codec: FFmpeg's name.
+    """
+
+    index: int
+    pts_s: NDArray[np.float64]
+    width: int
+    height: int
+    fps: float
+    codec: str
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.pts_s)
+
+    @property
+    def start_s(self) -> float:
+        return float(self.pts_s[0])
+
+    @property
+    def frame_s(self) -> float:
+        """Typical length of a frame, seconds: the median gap between presentation times."""
+        if self.n_frames > 1:
+            return float(np.median(np.diff(self.pts_s)))
+        return 1.0 / self.fps if self.fps else 0.04
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame's start to the last frame's end."""
+        return float(self.pts_s[-1] - self.pts_s[0]) + self.frame_s
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """The best audio stream of a file: stream index, hertz, channel count, first time stamp and length in seconds."""
+
+    index: int
+    sample_rate: int
+    channels: int
+    start_s: float
+    duration_s: float
+    codec: str
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """Streams of a media file; a stream that is not there is None."""
+
+    path: Path
+    video: VideoStream | None
+    audio: AudioStream | None
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """Open `path` for demuxing.
+
+    Raises:
+        ClipError: the file is missing, empty, or no container that FFmpeg knows.
+    """
+    if not path.is_file():
+        raise ClipError(Reason.UNDECODABLE, f"{path.name} is not a file")
+    if path.stat().st_size == 0:
+        raise ClipError(Reason.EMPTY_FILE, f"{path.name} has zero bytes")
+    try:
+        return av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
+
+
+def probe(path: Path) -> MediaInfo:
+    """Streams and time stamps of `path`.
+
+    Raises:
+        ClipError: `EMPTY_FILE` or `UNDECODABLE`.
+    """
+    with open_container(path) as container:
+        video = container.streams.best("video")
+        audio = container.streams.best("audio")
+        video_pts: list[float] = []
+        audio_start, audio_end = np.inf, -np.inf
+        wanted = [s for s in (video, audio) if s is not None]
+        try:
+            for packet in container.demux(wanted) if wanted else ():
+                if packet.pts is None or packet.time_base is None:
+                    continue
+                start = float(packet.pts * packet.time_base)
+                if packet.stream is video:
+                    if not packet.is_discard:
+                        video_pts.append(start)
+                else:
+                    audio_start = min(audio_start, start)
+                    audio_end = max(audio_end, start + float((packet.duration or 0) * packet.time_base))
+        except (av.FFmpegError, OSError) as error:
+            raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
+        found_video = found_audio = None
+        if isinstance(video, av.VideoStream) and video_pts:
+            found_video = VideoStream(
+                index=video.index,
+                pts_s=np.sort(np.asarray(video_pts)),
+                width=video.codec_context.width,
+                height=video.codec_context.height,
+                fps=float(video.average_rate or 0),
+                codec=video.codec_context.name,
+            )
+        if isinstance(audio, av.AudioStream) and audio_end > audio_start:
+            found_audio = AudioStream(
+                index=audio.index,
+                sample_rate=audio.codec_context.sample_rate,
+                channels=audio.codec_context.channels,
+                start_s=audio_start,
+                duration_s=audio_end - audio_start,
+                codec=audio.codec_context.name,
+            )
+    return MediaInfo(path=path, video=found_video, audio=found_audio)

@@ -1,0 +1,156 @@
+"""Encoding and muxing. The same frames and options give the same bytes, on any number of workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from synctalk.timebase import FPS, SAMPLE_RATE
+
+TICKS = 90_000
+"""Clock of explicit presentation times, 1/s."""
+CHUNK_S = 0.5
+"""Sound is muxed in pieces of so many seconds, between the frames of the same time."""
+
+
+def _sound_chunks(pcm: NDArray[np.int16], rate: int) -> Iterator[av.AudioFrame]:
+    size = int(CHUNK_S * rate)
+    for start in range(0, len(pcm), size):
+        chunk = np.ascontiguousarray(pcm[None, start : start + size])
+        frame = av.AudioFrame.from_ndarray(chunk, format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        yield frame
+
+
+class _Sound:
+    """The audio stream of a file that is being written: takes int16 mono, encodes and muxes it in time."""
+
+    def __init__(self, container: av.container.OutputContainer, codec: str, pcm: NDArray[np.int16], rate: int) -> None:
+        self.container = container
+        self.stream = cast(av.AudioStream, container.add_stream(codec, rate=rate, layout="mono"))
+        self.stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        self.resampler = av.AudioResampler(format=self.stream.codec_context.format, layout="mono", rate=rate)
+        self.chunks = _sound_chunks(pcm, rate)
+        self.muxed_s = 0.0
+
+    def _encode(self, chunk: av.AudioFrame | None) -> None:
+        for frame in self.resampler.resample(chunk):
+            self.container.mux(self.stream.encode(frame))
+
+    def until(self, seconds: float) -> None:
+        """Mux the sound up to `seconds`, or to its end."""
+        while self.muxed_s < seconds and (chunk := next(self.chunks, None)) is not None:
+            self._encode(chunk)
+            self.muxed_s += CHUNK_S
+
+    def finish(self) -> None:
+        """Mux what is left, and close the stream."""
+        self.until(float("inf"))
+        self._encode(None)
+        self.container.mux(self.stream.encode(None))
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    audio: NDArray[np.int16] | None = None,
+    fps: Fraction | int = FPS,
+    pts_s: NDArray[np.float64] | None = None,
+    sample_rate: int = SAMPLE_RATE,
+    crf: float = 18,
+    preset: str = "veryfast",
+    gop: int | None = None,
+    lossless: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write an MP4 (H.264, AAC mono) with its index in front, by way of a temporary file.
+
+    Args:
+        path: destination; appears only when complete.
+        frames: RGB uint8 [H, W, 3].
+        audio: int16 mono at `sample_rate`, starting with the first frame.
+        fps: frame rate.
+        pts_s: presentation time of each frame, seconds; None spaces them evenly by `fps`.
+        sample_rate: of `audio`, Hz.
+        crf: x264's constant rate factor, 0 (best) to 51.
+        preset: x264's speed preset.
+        gop: longest distance between key frames (x264's default where None).
+        lossless: quantiser 0 and no chroma subsampling; exact, but few players show it.
+        metadata: container tags.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        ValueError: no frames, or frames of unequal size.
+    """
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise ValueError(f"{path}: no frames to write")
+    height, width = first.shape[:2]
+    options = {"preset": preset, "threads": "1"}
+    options |= {"qp": "0"} if lossless else {"crf": str(crf)}
+    codec, pix_fmt = ("libx264rgb", "rgb24") if lossless else ("libx264", "yuv420p")
+    if not lossless and (height % 2 or width % 2):
+        pix_fmt = "yuv444p"  # odd sizes cannot have chroma of half the size
+    if gop is not None:
+        options["g"] = str(gop)
+    n_frames = 0
+    container_options = {"movflags": "+faststart", "fflags": "+bitexact"}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with av.open(str(temporary), "w", format="mp4", options=container_options) as container:
+            video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
+            if pts_s is not None:
+                video.codec_context.time_base = Fraction(1, TICKS)
+            video.width, video.height, video.pix_fmt = width, height, pix_fmt
+            video.codec_context.flags |= av.codec.context.Flags.bitexact
+            sound = None if audio is None else _Sound(container, "aac", audio, sample_rate)
+            container.metadata.update(metadata or {})
+            image: NDArray[np.uint8] | None = first
+            while image is not None:
+                if image.shape != first.shape:
+                    raise ValueError(f"{path}: frame {n_frames} is {image.shape}, the first was {first.shape}")
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+                if pts_s is not None:
+                    frame.pts, frame.time_base = round(float(pts_s[n_frames]) * TICKS), Fraction(1, TICKS)
+                container.mux(video.encode(frame))
+                n_frames += 1
+                if sound is not None:
+                    sound.until(float(n_frames / fps) if pts_s is None else float(pts_s[n_frames - 1]))
+                image = next(iterator, None)
+            container.mux(video.encode(None))
+            if sound is not None:
+                sound.finish()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return n_frames
+
+
+def write_audio(path: Path, pcm: NDArray[np.int16], sample_rate: int = SAMPLE_RATE) -> None:
+    """Write int16 mono `pcm` as .wav (exact) or .m4a (AAC), by way of a temporary file.
+
+    Raises:
+        ValueError: another suffix.
+    """
+    kinds = {".wav": ("wav", "pcm_s16le"), ".m4a": ("mp4", "aac")}
+    if path.suffix not in kinds:
+        raise ValueError(f"{path}: write_audio knows .wav and .m4a")
+    container_format, codec = kinds[path.suffix]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with av.open(str(temporary), "w", format=container_format, options={"fflags": "+bitexact"}) as container:
+            _Sound(container, codec, pcm, sample_rate).finish()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""Reading params.yaml. Strict: an unknown, missing or wrong key is an error that names it.
+
+A stage loads only the sections that it names to DVC; `synctalk.schema` holds the whole shape, against which `check`
+reads the file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from synctalk.errors import UserError
+
+PARAMS = Path("params.yaml")
+
+T = TypeVar("T")
+
+_REASONS = {"unexpected_keyword_argument": "is an unknown key", "missing": "is missing"}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The file as plain dicts and lists.
+
+    Raises:
+        UserError: it is missing, or no YAML mapping.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(path, "is not there", "run in the root of the project") from error
+    except yaml.YAMLError as error:
+        raise UserError(path, f"is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise UserError(path, "holds no keys", "restore it with git")
+    return data
+
+
+def validate(data: Any, kind: type[T], where: str) -> T:  # noqa: ANN401  # whatever YAML can hold
+    """`data` as the record `kind`; `where` begins the name of a wrong key.
+
+    Raises:
+        UserError: a key is unknown, missing or wrong.
+    """
+    try:
+        # as JSON, lists may become tuples while numbers stay strict
+        return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([where, *(str(part) for part in first["loc"])])
+        reason = _REASONS.get(first["type"], f"{first['msg'].lower()}, not {first['input']!r}")
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise UserError(PARAMS.name, f"{key} {reason}{more}", "mend the key") from error
+
+
+def load(name: str, kind: type[T], path: Path = PARAMS) -> T:
+    """One section of params.yaml as the record `kind`.
+
+    Raises:
+        UserError: the file or the section is missing, or a key is unknown, missing or wrong.
+    """
+    data = read_yaml(path)
+    if name not in data:
+        raise UserError(path, f"{name} is missing", "mend the key")
+    return validate(data[name], kind, name)
+
+
+def load_entry(name: str, entry: str, kind: type[T], path: Path = PARAMS) -> T:
+    """One entry of a section that is a dict of records, such as `corpora.lrs2`; only that entry is checked.
+
+    Raises:
+        UserError: as `load`, or there is no such entry.
+    """
+    data = read_yaml(path).get(name) or {}
+    if entry not in data:
+        raise UserError(path, f"{name}.{entry} is missing", f"take one of {', '.join(data)}")
+    return validate(data[entry], kind, f"{name}.{entry}")

@@ -1,0 +1,84 @@
+"""The whole shape of params.yaml, section by section.
+
+Importing it imports everything, so stages load sections instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synctalk.corpora.params import CorpusParams
+from synctalk.corpora.synthetic.recipe import SyntheticCorpus
+from synctalk.errors import UserError
+from synctalk.evaluation.params import EvaluateParams
+from synctalk.faces.extract import CropParams
+from synctalk.generation.corpus import GenerateParams
+from synctalk.models.lip_reader import LipReaderConfig
+from synctalk.models.synctalklip import SyncTalklipConfig
+from synctalk.params import PARAMS, read_yaml, validate
+from synctalk.section import section
+from synctalk.shards.corpus import ShardParams
+from synctalk.tables.report import ReportParams
+from synctalk.training.finetune import FinetuneParams
+from synctalk.training.observer import ObserverParams
+from synctalk.training.pretrain import PretrainSection
+from synctalk.training.sync_expert import SyncExpertParams
+from synctalk.training.talking import MethodParams, TrainParams
+from synctalk.training.text import TokenizerParams
+
+
+@section
+class Params:
+    """All of params.yaml."""
+
+    scale: str
+    variant: str
+    seed: int
+    mouth_crop: int
+    corpora: dict[str, CorpusParams]
+    synthetic: dict[str, SyntheticCorpus]
+    crop: CropParams
+    shards: ShardParams
+    tokenizer: TokenizerParams
+    av_syncnet: LipReaderConfig
+    pretrain: PretrainSection
+    finetune: dict[str, FinetuneParams]
+    sync_expert: SyncExpertParams
+    observers: dict[str, ObserverParams]
+    generator: SyncTalklipConfig
+    start: TrainParams
+    train: TrainParams
+    methods: dict[str, MethodParams]
+    generate: GenerateParams
+    evaluate: EvaluateParams
+    report: ReportParams
+
+
+def check(path: Path = PARAMS) -> Params:
+    """Read all of params.yaml, and check what one section says of another.
+
+    Raises:
+        UserError: a key is unknown, missing or wrong, or names what is not there.
+    """
+    params = validate(read_yaml(path), Params, "params")
+    if params.variant not in params.methods:
+        raise UserError(path, f"variant {params.variant!r} is no method", f"take one of {', '.join(params.methods)}")
+    for name, method in params.methods.items():
+        if method.supervisor not in params.finetune:
+            raise UserError(
+                path,
+                f"methods.{name}.supervisor {method.supervisor!r} is no fine-tuned model",
+                f"take one of {', '.join(params.finetune)}",
+            )
+    for corpus, observer in params.evaluate.observers.items():
+        if observer not in params.observers:
+            raise UserError(path, f"evaluate.observers.{corpus} {observer!r} is no observer")
+    if params.mouth_crop > params.crop.mouth.size:
+        raise UserError(path, f"mouth_crop {params.mouth_crop} is larger than crop.mouth.size {params.crop.mouth.size}")
+    if params.generator.image.face_size != params.crop.face_size:
+        raise UserError(
+            path,
+            f"the generator makes faces of {params.generator.image.face_size} pixels, crop.face_size is "
+            f"{params.crop.face_size}",
+        )
+    return params

@@ -1,0 +1,70 @@
+"""A corpus to shards: crops and features joined clip by clip, in the order of the index, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from synctalk.corpora.records import Clip, Rejected
+from synctalk.errors import UserError
+from synctalk.jobs import progress_bar
+from synctalk.section import section
+from synctalk.shards.records import Crop, IndexRow, row_to_crop
+from synctalk.shards.write import write_shards
+from synctalk.timebase import FPS
+
+READ_ROWS = 16
+"""Rows read at a time."""
+
+
+@section
+class ShardParams:
+    """Packing (params.yaml: `shards`)."""
+
+    max_bytes: int
+    """A shard is closed when it has grown beyond this; 100 MB to 1 GB suits disks and object stores."""
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    for batch in pq.ParquetFile(path).iter_batches(READ_ROWS):
+        yield from batch.to_pylist()
+
+
+def joined(clips: list[Clip], crops: Path, features: Path) -> Iterator[tuple[Clip, Crop, dict[str, bytes]]]:
+    """Clip, crops and features of every clip that was kept.
+
+    Raises:
+        UserError: the two folders do not hold the same clips.
+    """
+    by_id = {clip.id: clip for clip in clips}
+    for file in sorted(crops.glob("part-*.parquet")):
+        for crop_row, feature_row in zip(_rows(file), _rows(features / file.name), strict=True):
+            if crop_row["id"] != feature_row["id"]:
+                raise UserError(features / file.name, f"does not belong to {file}", "run `dvc repro features`")
+            crop = row_to_crop(crop_row)
+            yield by_id[crop.id], crop, {name: feature_row[name] for name in ("fbank", "mfcc", "mel")}
+
+
+def pack_corpus(
+    corpus: str, clips: list[Clip], crops: Path, features: Path, params: ShardParams, out: Path
+) -> list[IndexRow]:
+    """Write the shards of a corpus and their index into `out`."""
+    samples = progress_bar(iterable=joined(clips, crops, features), desc=f"shard {corpus}", unit="clip")
+    return write_shards(out, samples, max_bytes=params.max_bytes)
+
+
+def funnel(kept: list[IndexRow], rejected: list[Rejected]) -> dict[str, Any]:
+    """Counts of what was kept and dropped and why, and the keep-rate: the metrics of a corpus."""
+    n_clips = len(kept) + len(rejected)
+    return {
+        "clips": n_clips,
+        "kept": len(kept),
+        "keep_rate": len(kept) / n_clips if n_clips else 0.0,
+        "kept_by_split": dict(sorted(Counter(row.split for row in kept).items())),
+        "hours": sum(row.n_frames for row in kept) / FPS / 3600,
+        "rejected": dict(sorted(Counter(str(row.reason) for row in rejected).items())),
+    }

@@ -1,0 +1,150 @@
+"""Tables 1, 2 and 4 of the paper: ours with its 95 % interval, the paper's figure and the difference.
+
+Rows that the paper has and this project has not run are kept and say so. A table never mixes scales: its caption
+names the one it is of.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from synctalk.tables.paper_figures import METHOD_NAMES, PaperTable, paper_table
+
+Intervals = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Corpus -> metric -> value, low, high, n: the content of a method's intervals.json."""
+
+CORPORA = ("lrs2", "lrs3")
+METRICS_1 = ("lse_c", "lse_d", "psnr", "psnr_uint8", "ssim")
+METRICS_4 = ("lse_c", "lse_d", "psnr", "psnr_uint8", "ssim")
+WER_1 = {"lrs2": "wer1", "lrs3": "wer2"}
+READERS_2 = ("av_hubert", "av_syncnet", "av_syncnet_conv", "conformer")
+NOT_RUN = "not run"
+
+HEADINGS = {
+    "lse_c": "LSE-C ↑",
+    "lse_d": "LSE-D ↓",
+    "psnr": "PSNR ↑",
+    "psnr_uint8": "PSNR (uint8) ↑",
+    "ssim": "SSIM ↑",
+    "wer1": "WER1 % ↓",
+    "wer2": "WER2 % ↓",
+    "wer3": "WER3 % ↓",
+    "wer": "WER % ↓",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a table. `ours` is None where the method or the metric was not run; `paper` where it prints
+    none.
+    """
+
+    corpus: str
+    method: str
+    metric: str
+    ours: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    paper: float | None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the paper's."""
+        return None if self.ours is None or self.paper is None else self.ours - self.paper
+
+
+def _paper_metric(metric: str) -> str:
+    """The paper's PSNR is the wrapping one, so it stands beside ours of that kind only."""
+    return {"psnr_uint8": "psnr", "psnr": ""}.get(metric, metric)
+
+
+def cell(
+    corpus: str, method: str, metric: str, ours: Mapping[str, Mapping[str, float]] | None, paper: PaperTable, row: str
+) -> Cell:
+    """The figure of `metric` from a method's intervals of one corpus, beside the paper's row of that name."""
+    found = (ours or {}).get(metric)
+    printed = paper.figure(row, _paper_metric(metric), corpus if "corpus" in paper.rows[0] else None)
+    if found is None:
+        return Cell(corpus, method, metric, None, None, None, None, printed)
+    return Cell(corpus, method, metric, found["value"], found["low"], found["high"], int(found["n"]), printed)
+
+
+def method_table(number: int, results: Mapping[str, Intervals]) -> list[Cell]:
+    """Tables 1 and 4: every row of the paper, ours where `results` (method -> intervals) has it."""
+    paper = paper_table(number)
+    ours_of = {row: name for name, row in METHOD_NAMES.items()}
+    cells = []
+    for corpus in CORPORA:
+        metrics = (*METRICS_1, WER_1[corpus]) if number == 1 else (*METRICS_4, "wer3")
+        for row in paper.methods(corpus):
+            intervals = results.get(ours_of.get(row, ""), {}).get(corpus)
+            cells += [cell(corpus, row, metric, intervals, paper, row) for metric in metrics]
+    return cells
+
+
+def reader_table(readers: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Cell]:
+    """Table 2: word error rate of each lip reader on the LRS2 test set; `readers` is reader -> metric -> interval."""
+    paper = paper_table(2)
+    return [cell("lrs2", name, "wer", readers.get(name), paper, name) for name in READERS_2]
+
+
+def to_csv(cells: Sequence[Cell]) -> str:
+    """One line a figure: corpus, method, metric, ours, low, high, n, paper, difference."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [field.name for field in fields(Cell)]
+    writer.writerow([*names, "difference"])
+    for one in cells:
+        values = [*(getattr(one, name) for name in names), one.difference]
+        writer.writerow(["" if v is None else f"{v:.4f}" if isinstance(v, float) else v for v in values])
+    return out.getvalue()
+
+
+def show(one: Cell) -> str:
+    """A figure as the Markdown tables print it: `8.12 [7.9, 8.3] (paper 9.29)`."""
+    printed = "" if one.paper is None else f" (paper {one.paper:g})"
+    if one.ours is None:
+        return f"{NOT_RUN}{printed}" if printed else "–"
+    digits = 3 if one.metric == "ssim" else 2
+    return f"{one.ours:.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]{printed}"
+
+
+def to_markdown(cells: Sequence[Cell], caption: str) -> str:
+    """One block a corpus, one row a method, one column a metric."""
+    lines = [caption, ""]
+    for corpus in dict.fromkeys(one.corpus for one in cells):
+        here = [one for one in cells if one.corpus == corpus]
+        metrics = list(dict.fromkeys(one.metric for one in here))
+        counts = {one.n for one in here if one.n}
+        n_clips = f", n = {', '.join(map(str, sorted(counts)))} clips" if counts else ""
+        lines += [f"**{corpus}**{n_clips}", ""]
+        lines += ["| method | " + " | ".join(HEADINGS[metric] for metric in metrics) + " |"]
+        lines += ["|---|" + "---:|" * len(metrics)]
+        for method in dict.fromkeys(one.method for one in here):
+            row = {one.metric: show(one) for one in here if one.method == method}
+            lines += [f"| {method} | " + " | ".join(row[metric] for metric in metrics) + " |"]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def caption(number: int, scale: str) -> str:
+    """What a table is of, and what its figures can be compared with."""
+    what = {
+        1: "Table 1. Quality, synchronisation and intelligibility",
+        2: "Table 2. Lip reading of AV-SyncNet on real video, LRS2 role",
+        4: "Table 4. Variants of SyncTalklip",
+    }[number]
+    data = {
+        "paper": "on LRS2 and LRS3",
+    }.get(scale, "on synthetic look-alikes of LRS2 and LRS3, so that orderings and not values compare with the paper")
+    start = "" if number == 2 else " All methods start from one common generator (stage `start`)."
+    psnr = (
+        ""
+        if number == 2
+        else " The paper's PSNR comes from code that subtracts bytes, which wrap, so it stands beside `PSNR (uint8)`."
+    )
+    return f"{what}; scale `{scale}`, {data}. Brackets: 95 % bootstrap interval over clips.{start}{psnr}"

@@ -1,0 +1,1 @@
+"""Training: data, loop, schedules and tokens, and one file for each thing that is trained."""

@@ -1,0 +1,138 @@
+"""Batches for training, each a pure function of (seed, step), so that a resumed run sees what an uninterrupted one
+sees.
+
+Legend: B clips, T frames of the longest clip of the batch, R side of the mouth crop, S side of a face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synctalk.features import normalise_fbank
+from synctalk.features.roi_input import roi_input
+from synctalk.models.lip_reader import EOS
+from synctalk.shards.read import Sample, ShardSet
+from synctalk.training.text import Tokenizer, token_batch
+
+TRAIN_SPLITS = ("pretrain", "train")
+"""Splits that training sees."""
+
+CACHE_BYTES = 2 * 1024**3
+"""Decoded samples that are kept in memory; beyond this every use decodes again."""
+
+
+class SampleCache:
+    """Samples of a shard set that stay decoded while they fit in `CACHE_BYTES`."""
+
+    def __init__(self, shards: ShardSet) -> None:
+        self.shards = shards
+        self._kept: dict[int, Sample] = {}
+        self._free = CACHE_BYTES
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def __getitem__(self, number: int) -> Sample:
+        if number in self._kept:
+            return self._kept[number]
+        sample = self.shards[number]
+        # a decoded mosaic is about ten times its JPEG
+        self._free -= 10 * sample.row.size
+        if self._free > 0:
+            self._kept[number] = sample
+        return sample
+
+
+@lru_cache(maxsize=4)
+def _permutation(n_clips: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(n_clips)
+
+
+def batch_numbers(n_clips: int, batch: int, seed: int, step: int) -> list[int]:
+    """Clips of batch `step`: one shuffled epoch after the other, without a gap between them."""
+    places = range(step * batch, (step + 1) * batch)
+    return [int(_permutation(n_clips, seed, place // n_clips)[place % n_clips]) for place in places]
+
+
+@dataclass(frozen=True)
+class SpeechBatch:
+    """Whole clips for AV-HuBERT and the lip reader.
+
+    Attributes:
+        numbers: which samples, [B].
+        audio: normalised log filterbank, float32 [B, T, 104]; zeros in padding.
+        video: standardised grey mouth crops, float32 [B, 1, T, R, R]; zeros in padding.
+        padding: bool [B, T], true where there is no frame.
+        n_frames: int64 [B].
+        target: word pieces, EOS at the end, int64 [B, S].
+        decoder_input: the same shifted by one, int64 [B, S].
+    """
+
+    numbers: list[int]
+    audio: Tensor
+    video: Tensor
+    padding: Tensor
+    n_frames: Tensor
+    target: Tensor
+    decoder_input: Tensor
+
+
+def pad_stack(rows: Sequence[Tensor]) -> Tensor:
+    """Rows [T_i, ...] as [B, max T_i, ...], zeros where there is nothing."""
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+
+
+def mouth_input(mouth: NDArray[np.uint8], crop: int, rng: np.random.Generator | None = None) -> Tensor:
+    """Grey mouth regions uint8 [T, R, R] as the video input [T, crop, crop] of a lip reader.
+
+    The middle is cut; with `rng` one random place and one random flip for the whole clip instead (AV-HuBERT's
+    augmentation).
+    """
+    if rng is None:
+        return torch.from_numpy(roi_input(mouth, crop))
+    top, left = rng.integers(0, mouth.shape[1] - crop + 1, size=2)
+    cut = mouth[:, top : top + crop, left : left + crop]
+    return torch.from_numpy(roi_input(cut[..., ::-1] if rng.integers(2) else cut, crop))
+
+
+def speech_batch(
+    samples: SampleCache,
+    numbers: list[int],
+    *,
+    crop: int,
+    tokenizer: Tokenizer | None = None,
+    rng: np.random.Generator | None = None,
+    with_video: bool = True,
+) -> SpeechBatch:
+    """Collate whole clips.
+
+    Args:
+        samples: where they come from.
+        numbers: which.
+        crop: side of the video input, pixels.
+        tokenizer: makes the targets; without one they are empty.
+        rng: augments the video where given.
+        with_video: false leaves the video empty, where a frozen front end's output is at hand.
+    """
+    chosen = [samples[number] for number in numbers]
+    n_frames = torch.tensor([sample.row.n_frames for sample in chosen])
+    padding = torch.arange(int(n_frames.max()))[None] >= n_frames[:, None]
+    video = [mouth_input(sample.mouth, crop, rng) for sample in chosen] if with_video else [torch.zeros(1, crop, crop)]
+    tokens = [tokenizer.encode(sample.row.transcript) if tokenizer else [EOS] for sample in chosen]
+    target, decoder_input = token_batch(tokens)
+    return SpeechBatch(
+        numbers=numbers,
+        audio=pad_stack([torch.from_numpy(normalise_fbank(sample.fbank)) for sample in chosen]),
+        video=pad_stack(video)[:, None],
+        padding=padding,
+        n_frames=n_frames,
+        target=target,
+        decoder_input=decoder_input,
+    )

@@ -1,0 +1,156 @@
+"""Fine-tuning (eqs. 4-6): AV-HuBERT to a lip reader, and to AV-SyncNet where audio and video are aligned too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synctalk.checkpoints.typed import kind_of, load_av_hubert, load_av_syncnet
+from synctalk.jobs import progress_bar
+from synctalk.losses.alignment import alignment_loss
+from synctalk.losses.lip_reading import lip_reading_loss
+from synctalk.losses.total import weighted_total
+from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
+from synctalk.models.lip_reader import EOS, PAD, LipReaderConfig
+from synctalk.section import section
+from synctalk.training.data import SampleCache, SpeechBatch, batch_numbers, pad_stack, speech_batch
+from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.text import Tokenizer
+
+BLANK = PAD
+"""The CTC head's blank: padding is no piece of any transcript."""
+
+
+@section
+class FinetuneWeights:
+    """lambda of each term (eq. 6)."""
+
+    lip_reading: float
+    alignment: float
+    ctc: float
+    """CTC beside the decoder, for small corpora; 0 in the paper."""
+    audio_lip_reading: float
+    """Eq. 4 on the audio-only encoding too, which keeps f^a meaningful on small corpora; 0 in the paper."""
+
+
+@section
+class FinetuneParams:
+    """One fine-tuned model (params.yaml: `finetune.<name>`)."""
+
+    start: str
+    """Model file to begin with: a pre-trained AV-HuBERT, or another fine-tuned model."""
+    corpora: tuple[str, ...]
+    alignment: AlignmentConfig
+    temperature: float
+    """tau of eq. 5."""
+    weights: FinetuneWeights
+    smoothing: float
+    """Label smoothing."""
+    freeze: Literal["none", "front_end"]
+    """`front_end`: the video front end stays as pre-trained; its output is computed once and kept."""
+    optim: OptimParams
+
+
+def begin_reader(
+    config: LipReaderConfig, params: FinetuneParams, start: Path, vocabulary: int, *, seed: int
+) -> AVSyncNet:
+    """A reader with the encoder of a pre-trained model folder, or with all weights of a fine-tuned one.
+
+    Raises:
+        UserError: `start` holds neither.
+    """
+    torch.manual_seed(seed)
+    model = AVSyncNet(replace(config, vocabulary=vocabulary), params.alignment)
+    file = start / "model.safetensors"
+    if kind_of(file) == "av_hubert":
+        model.encoder.w2v_model.load_state_dict(load_av_hubert(file).backbone_state())
+    else:
+        model.load_state_dict(load_av_syncnet(file).state_dict(), strict=False)
+    return model
+
+
+def front_end_features(model: AVSyncNet, samples: SampleCache, crop: int) -> list[Tensor]:
+    """Output of the frozen video front end for every sample, float32 [T, C] each, on the CPU."""
+    resnet = model.encoder.w2v_model.feature_extractor_video.resnet
+    place = next(model.parameters()).device
+    features = []
+    with torch.inference_mode():
+        for number in progress_bar(iterable=range(len(samples)), desc="front end", unit="clip"):
+            batch = speech_batch(samples, [number], crop=crop)
+            features.append(resnet(batch.video.to(place))[0].cpu().clone())
+    return features
+
+
+def ctc_loss(logits: Tensor, n_frames: Tensor, target: Tensor) -> Tensor:
+    """CTC of the pieces without EOS: logits [B, T, V], target [B, S]; nats a piece."""
+    pieces = target.masked_fill(target == EOS, PAD)
+    log_p = logits.float().log_softmax(-1).transpose(0, 1)
+    return F.ctc_loss(log_p, pieces, n_frames, pieces.ne(PAD).sum(1), blank=BLANK, zero_infinity=True)
+
+
+def finetune(
+    model: AVSyncNet,
+    samples: SampleCache,
+    tokenizer: Tokenizer,
+    params: FinetuneParams,
+    *,
+    crop: int,
+    seed: int,
+    folder: Path,
+    label: str,
+) -> TrainState:
+    """Train `model` in place by eq. 6. See `pretrain` for the arguments in common."""
+    place = device()
+    model.to(place).train()
+    front_end = model.encoder.w2v_model.feature_extractor_video.resnet
+    kept: list[Tensor] = []
+    if params.freeze == "front_end":
+        front_end.requires_grad_(False).eval()
+        kept = front_end_features(model, samples, crop)
+    optimizer = Optimizer(model.parameters(), params.optim)
+    state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
+    weights = vars(params.weights)
+
+    def read(batch: SpeechBatch, audio: Tensor | None, video: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Encoding, decoder loss and CTC loss of one modality."""
+        target = batch.target.to(place)
+        reading = model(audio, video, batch.padding.to(place), batch.decoder_input.to(place))
+        decoder = lip_reading_loss(
+            logits=reading.logits, target=target, padding_index=PAD, smoothing=params.smoothing, reduction="mean"
+        )
+        ctc = reading.logits.new_zeros(())
+        if reading.ctc_logits is not None:
+            ctc = ctc_loss(reading.ctc_logits, batch.n_frames.to(place), target)
+        return reading.encoder_out, decoder, ctc
+
+    def train_step(step: int) -> dict[str, float]:
+        if params.freeze == "front_end":
+            front_end.eval()
+        numbers = batch_numbers(len(samples), params.optim.batch_clips, seed, step)
+        rng = None if kept else np.random.default_rng([seed, step, 1])
+        batch = speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=not kept)
+        video = pad_stack([kept[number] for number in numbers]) if kept else batch.video
+        terms: dict[str, Tensor] = {}
+        f_video, terms["lip_reading"], terms["ctc"] = read(batch, None, video.to(place))
+        if weights["alignment"] or weights["audio_lip_reading"]:
+            f_audio, terms["audio_lip_reading"], audio_ctc = read(batch, batch.audio.to(place), None)
+            terms["ctc"] = terms["ctc"] + weights["audio_lip_reading"] * audio_ctc
+            terms["alignment"] = alignment_loss(
+                audio=model.comparable(f_audio),
+                video=model.comparable(f_video),
+                padding=batch.padding.to(place),
+                temperature=params.temperature,
+            )
+        norm = optimizer.step(weighted_total(terms=terms, weights=weights), step)
+        return {name: float(term.detach()) for name, term in terms.items()} | {"gradient_norm": norm}
+
+    run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
+    model.cpu().eval()
+    return state

@@ -1,0 +1,152 @@
+"""The training loop: steps by number, resumable after kill -9 with the same weights to the bit (same machine and
+threads).
+
+A step is a pure function of the state and its number: chance is reseeded from (seed, step), and batches are drawn
+from (seed, step) too, so a checkpoint holds the step, the weights and the optimisers, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from synctalk.errors import UserError
+from synctalk.jobs import progress_bar
+
+SAVE_EVERY_S = 60.0
+"""Seconds between checkpoints: how much work a kill may cost."""
+
+
+class Stateful(Protocol):
+    """What a checkpoint keeps besides modules: optimisers."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass
+class TrainState:
+    """Everything a training run owns.
+
+    Attributes:
+        modules: networks, by name.
+        optimizers: by name.
+        step: steps done.
+        curves: rows of (step, name, value) for the plots.
+    """
+
+    modules: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Stateful]
+    step: int = 0
+    curves: list[tuple[int, str, float]] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, by way of a temporary file."""
+        temporary = path.with_suffix(".tmp")
+        torch.save(
+            {
+                "step": self.step,
+                "curves": self.curves,
+                "modules": {name: module.state_dict() for name, module in self.modules.items()},
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            },
+            temporary,
+        )
+        os.replace(temporary, path)
+
+    def load(self, path: Path) -> None:
+        """Take over a checkpoint of the same run."""
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        for name, module in self.modules.items():
+            module.load_state_dict(saved["modules"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(saved["optimizers"][name])
+        self.step = saved["step"]
+        self.curves = [(step, name, value) for step, name, value in saved["curves"]]
+
+
+def step_seed(seed: int, step: int) -> int:
+    """One seed for each step of each run."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def device() -> torch.device:
+    """SYNCTALK_DEVICE, or CUDA where there is one, or the CPU."""
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(os.environ.get("SYNCTALK_DEVICE", default))
+
+
+def set_threads() -> None:
+    """SYNCTALK_THREADS for torch on the CPU, or one a core.
+
+    The count is part of what makes two runs equal to the bit.
+    """
+    torch.set_num_threads(int(os.environ.get("SYNCTALK_THREADS", len(os.sched_getaffinity(0)))))
+
+
+def run_steps(
+    state: TrainState,
+    n_steps: int,
+    train_step: Callable[[int], dict[str, float]],
+    *,
+    seed: int,
+    folder: Path,
+    label: str,
+    log_every: int = 10,
+) -> None:
+    """Train until `n_steps` steps are done, going on from `folder/checkpoint.pt` where there is one.
+
+    Args:
+        state: is trained in place.
+        n_steps: steps of the whole run.
+        train_step: does step number s and returns named scalars.
+        seed: of the run.
+        folder: scratch folder of the run.
+        label: of the progress bar.
+        log_every: steps between rows of the curves.
+
+    Raises:
+        UserError: a scalar is not finite; the line names it and the step.
+    """
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        state.load(checkpoint)
+    saved_at = time.monotonic()
+    with progress_bar(total=n_steps, initial=state.step, desc=label, unit="step") as bar:
+        while state.step < n_steps:
+            torch.manual_seed(step_seed(seed, state.step))
+            scalars = train_step(state.step)
+            for name, value in scalars.items():
+                if not math.isfinite(value):
+                    raise UserError(label, f"{name} is {value} at step {state.step}", "lower the learning rate")
+            if state.step % log_every == 0 or state.step == n_steps - 1:
+                state.curves += [(state.step, name, float(value)) for name, value in scalars.items()]
+                bar.set_postfix({name: f"{value:.3g}" for name, value in scalars.items()})
+            state.step += 1
+            bar.update()
+            if time.monotonic() - saved_at > SAVE_EVERY_S:
+                state.save(checkpoint)
+                saved_at = time.monotonic()
+    state.save(checkpoint)
+
+
+def write_curves(path: Path, curves: list[tuple[int, str, float]]) -> None:
+    """Write the curves as CSV, one row a logged step, one column a scalar: what `dvc plots` draws."""
+    names = list(dict.fromkeys(name for _, name, _ in curves))
+    steps: dict[int, dict[str, float]] = {}
+    for step, name, value in curves:
+        steps.setdefault(step, {})[name] = value
+    lines = [",".join(["step", *names])]
+    for step, values in steps.items():
+        lines.append(",".join([str(step), *(f"{values[name]:.6g}" if name in values else "" for name in names)]))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,139 @@
+"""Masked cluster prediction (eq. 3): one iteration of AV-HuBERT pre-training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synctalk.checkpoints.typed import load_av_hubert
+from synctalk.losses.masked_prediction import masked_prediction_loss
+from synctalk.models.av_hubert import AVHubert, AVHubertConfig
+from synctalk.models.masking import draw_span_masks
+from synctalk.section import section
+from synctalk.training.clusters import ClusterParams
+from synctalk.training.data import SampleCache, batch_numbers, pad_stack, speech_batch
+from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.optim import Optimizer, OptimParams
+
+LABEL_OFFSET = 4
+"""The released label dictionaries begin with four special symbols; cluster k has row k + 4."""
+
+
+@section
+class PretrainParams:
+    """One iteration of pre-training (params.yaml: `pretrain.iterations.<name>`)."""
+
+    source: str
+    """What the clusters are made of: the shards (MFCC), or the model file of the iteration before."""
+    start: Literal["scratch", "source"]
+    """`scratch`, or `source`: begin with the weights of the iteration before."""
+    clusters: ClusterParams
+    optim: OptimParams
+    audio_mask_prob: float
+    audio_mask_length: int
+    video_mask_prob: float
+    video_mask_length: int
+    modality_dropout: float
+    """Probability that a batch loses one modality."""
+    audio_dropout: float
+    """Given that, probability that it is the audio."""
+    alpha: float
+    """Weight of the unmasked frames in eq. 3: 1 for Large, 0 for Base (peers)."""
+    feature_penalty: float
+    """Weight of the mean square of the front ends' features: 10 in the release."""
+
+
+@section
+class PretrainSection:
+    """Pre-training: the corpora, and one entry an iteration (params.yaml: `pretrain`)."""
+
+    corpora: tuple[str, ...]
+    iterations: dict[str, PretrainParams]
+
+
+def pretrain(
+    model: AVHubert,
+    samples: SampleCache,
+    labels: Sequence[NDArray[np.int64]],
+    params: PretrainParams,
+    *,
+    crop: int,
+    seed: int,
+    folder: Path,
+    label: str,
+) -> TrainState:
+    """Train `model` in place on whole clips and their frame labels.
+
+    Args:
+        model: with its pre-training head.
+        samples: clips.
+        labels: cluster of each frame, int64 [T] a sample, in the order of `samples`.
+        params: of this iteration.
+        crop: side of the video input, pixels.
+        seed: of batches, masks, augmentation and dropout.
+        folder: scratch, for the checkpoint.
+        label: of the progress bar.
+    """
+    place = device()
+    model.to(place).train()
+    optimizer = Optimizer(model.parameters(), params.optim)
+    state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
+    targets = [torch.from_numpy(row) + LABEL_OFFSET for row in labels]
+
+    def train_step(step: int) -> dict[str, float]:
+        rng = np.random.default_rng([seed, step, 1])
+        batch = speech_batch(
+            samples, batch_numbers(len(samples), params.optim.batch_clips, seed, step), crop=crop, rng=rng
+        )
+        masks = draw_span_masks(
+            batch.n_frames.numpy(),
+            batch.padding.shape[1],
+            audio=(params.audio_mask_prob, params.audio_mask_length),
+            video=(params.video_mask_prob, params.video_mask_length),
+            rng=rng,
+        )
+        target = pad_stack([targets[number] for number in batch.numbers]).to(place)
+        padding = batch.padding.to(place)
+        prediction = model(batch.audio.to(place), batch.video.to(place), padding, masks.to(place))
+        loss = masked_prediction_loss(
+            logits=prediction.logits, labels=target, masked=prediction.masked, padding=padding, alpha=params.alpha
+        )
+        norm = optimizer.step(loss + params.feature_penalty * prediction.feature_penalty, step)
+        right = (prediction.logits.argmax(-1) == target) & ~padding
+        return {
+            "masked_prediction": float(loss.detach()),
+            "accuracy": float(right.sum() / (~padding).sum()),
+            "gradient_norm": norm,
+        }
+
+    run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
+    model.cpu().eval()
+    return state
+
+
+def iteration_config(config: AVHubertConfig, params: PretrainParams, n_clusters: int) -> AVHubertConfig:
+    """`config` with the label count and the modality dropout of an iteration."""
+    return replace(
+        config,
+        n_labels=n_clusters + LABEL_OFFSET,
+        modality_dropout=params.modality_dropout,
+        audio_dropout=params.audio_dropout,
+    )
+
+
+def begin_iteration(
+    config: AVHubertConfig, params: PretrainParams, labels: Sequence[NDArray[np.int64]], source: Path, *, seed: int
+) -> AVHubert:
+    """The model that an iteration begins with: fresh, or with the encoder of the model folder `source`."""
+    torch.manual_seed(seed)
+    n_clusters = max(int(row.max()) for row in labels) + 1
+    model = AVHubert(iteration_config(config, params, n_clusters))
+    if params.start == "source":
+        model.load_state_dict(load_av_hubert(source / "model.safetensors").backbone_state(), strict=False)
+    return model

@@ -1,0 +1,113 @@
+"""Batches for the generator: windows of consecutive frames of whole clips, each a pure function of (seed, step).
+
+Legend: B clips, T frames of the longest clip, W windows, L frames of a window, N = W L frames to make, S side of a
+    face, R side of a mouth.
+Peer: TalkLip @ 7ed53ee takes max(int(0.08 T), 1) random starts a clip, keeps those at least 5 apart, 5 frames from
+    each; references are
+consecutive frames from another random start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synctalk.training.data import SampleCache, SpeechBatch, pad_stack, speech_batch
+from synctalk.training.text import Tokenizer
+
+
+@dataclass(frozen=True)
+class TalkingFaceBatch:
+    """What one step of the generator sees.
+
+    Attributes:
+        speech: the whole clips; its video is the real one.
+        mouth: real mouth regions, uint8 [B, T, R, R].
+        clip: clip of each frame to make, int64 [N].
+        frame: its frame in that clip, int64 [N].
+        target_faces: [N, 3, S, S], RGB 0..1.
+        reference_faces: the same person at other times, [N, 3, S, S].
+        boxes: face boxes of the frames to make, [N, 4].
+        mouth_transforms: frame pixels to mouth pixels of the frames to make, [N, 2, 3].
+        window_start: first frame of each window, int64 [W]; window_clip: its clip, int64 [W].
+    """
+
+    speech: SpeechBatch
+    mouth: Tensor
+    clip: Tensor
+    frame: Tensor
+    target_faces: Tensor
+    reference_faces: Tensor
+    boxes: Tensor
+    mouth_transforms: Tensor
+    window_start: Tensor
+    window_clip: Tensor
+
+    @property
+    def frame_index(self) -> Tensor:
+        """Rows of a [B T, ...] table that belong to the frames to make, int64 [N]."""
+        return self.clip * self.speech.padding.shape[1] + self.frame
+
+
+def draw_windows(n_frames: int, length: int, share: float, rng: np.random.Generator) -> list[int]:
+    """First frames of the windows of one clip, ascending and at least `length` apart.
+
+    Args:
+        n_frames: of the clip; at least `length`.
+        length: frames of a window.
+        share: windows for each frame of the clip (0.08 in the peers); at least one window is drawn.
+        rng: source of chance.
+    """
+    wanted = max(1, int(share * n_frames))
+    kept: list[int] = []
+    for start in sorted(rng.integers(0, n_frames - length + 1, size=wanted).tolist()):
+        if not kept or start - kept[-1] >= length:
+            kept.append(start)
+    return kept
+
+
+def face_tensor(faces: NDArray[np.uint8]) -> Tensor:
+    """RGB uint8 [N, S, S, 3] -> float [N, 3, S, S] in 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2).float() / 255
+
+
+def talking_face_batch(
+    samples: SampleCache,
+    numbers: list[int],
+    *,
+    crop: int,
+    window: int,
+    share: float,
+    tokenizer: Tokenizer,
+    rng: np.random.Generator,
+) -> TalkingFaceBatch:
+    """Draw windows and references from the clips `numbers` and collate. Clips shorter than `window` are not taken."""
+    chosen = [samples[number] for number in numbers]
+    clips, starts, targets, references, boxes, transforms = [], [], [], [], [], []
+    for place, sample in enumerate(chosen):
+        for start in draw_windows(sample.row.n_frames, window, share, rng):
+            other = int(rng.integers(0, sample.row.n_frames - window + 1))
+            span = slice(start, start + window)
+            clips.append(place)
+            starts.append(start)
+            targets.append(sample.faces[span])
+            references.append(sample.faces[other : other + window])
+            boxes.append(sample.boxes[span])
+            transforms.append(sample.mouth_transforms[span])
+    window_clip, window_start = torch.tensor(clips), torch.tensor(starts)
+    return TalkingFaceBatch(
+        speech=speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, with_video=False),
+        mouth=pad_stack([torch.from_numpy(sample.mouth) for sample in chosen]),
+        clip=window_clip.repeat_interleave(window),
+        frame=(window_start[:, None] + torch.arange(window)).flatten(),
+        target_faces=face_tensor(np.concatenate(targets)),
+        reference_faces=face_tensor(np.concatenate(references)),
+        boxes=torch.from_numpy(np.concatenate(boxes)).float(),
+        mouth_transforms=torch.from_numpy(np.concatenate(transforms)),
+        window_start=window_start,
+        window_clip=window_clip,
+    )

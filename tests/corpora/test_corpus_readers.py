@@ -1,0 +1,405 @@
+"""Readers of the official layouts on trees made by hand. Nothing is decoded here, so empty files stand for media."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from synctalk.corpora import folder, lrs2, lrs3, voxceleb2
+from synctalk.corpora.layouts import READERS, read_corpus
+from synctalk.corpora.listing import Reading
+from synctalk.corpora.records import Clip, Rejected, Word, read_clips, read_rejected, write_clips, write_rejected
+from synctalk.errors import Reason, UserError
+
+TEXT = "Text:  OH NO\nConf:  5\n"
+
+
+def plant(root: Path, files: Mapping[str, str]) -> Path:
+    """Write files below `root`, path -> content."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content, newline="")
+    return root
+
+
+def clips_of(read: Reading) -> list[tuple[str, str, str]]:
+    return [(clip.id, clip.speaker, clip.split) for clip in read.clips]
+
+
+def drops_of(read: Reading) -> list[tuple[str, Reason, str]]:
+    assert {row.stage for row in read.rejected} <= {"index"}
+    return [(row.id, row.reason, row.detail) for row in read.rejected]
+
+
+def pair(clip_id: str, text: str = TEXT) -> dict[str, str]:
+    """The files of a clip with sound inside."""
+    return {f"{clip_id}.mp4": "", f"{clip_id}.txt": text}
+
+
+# --- all layouts ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("layout", READERS)
+def test_a_root_that_is_missing_is_one_line(tmp_path: Path, layout: str) -> None:
+    root = tmp_path / "nowhere"
+    with pytest.raises(UserError) as error:
+        read_corpus(layout, root)
+    mend = "set corpora.<name>.root in params.yaml to the folder of the corpus"
+    assert str(error.value) == f"{root}: is not there; {mend}"
+
+
+@pytest.mark.parametrize(
+    ("layout", "line"),
+    [
+        ("lrs2", "has none of pretrain.txt, train.txt, val.txt, test.txt; copy LRS2's lists to the root"),
+        ("lrs3", "has none of the folders pretrain, trainval, test; point corpora.<name>.root at LRS3"),
+        ("voxceleb2", "has neither dev/mp4 nor test/mp4; point corpora.<name>.root at VoxCeleb2"),
+    ],
+)
+def test_a_folder_of_another_layout_is_one_line(tmp_path: Path, layout: str, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_corpus(layout, tmp_path)
+    assert str(error.value) == f"{tmp_path}: {line}"
+
+
+def test_an_empty_folder_of_videos_has_no_clips(tmp_path: Path) -> None:
+    assert folder.read(tmp_path) == Reading((), ())
+
+
+def test_an_unknown_layout_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        read_corpus("grid", tmp_path)
+    assert str(error.value) == ("corpora.<name>.layout: 'grid' is unknown; take one of lrs2, lrs3, voxceleb2, folder")
+
+
+@pytest.mark.parametrize(
+    "name", ["../other/00001", "1/../../00001", "/etc/passwd", "1\\00001", "..", "x" * 300, "1/" + "ü" * 200, "."]
+)
+@pytest.mark.parametrize(
+    ("layout", "listing", "line"),
+    [("lrs2", "test.txt", 2), ("voxceleb2", "english.txt", 2), ("folder", "splits.csv", 3)],
+)
+def test_a_listed_path_that_leaves_the_corpus_is_an_error(
+    tmp_path: Path, layout: str, listing: str, line: int, name: str
+) -> None:
+    head, end = ("path,split\n1/00001,test\n", ",test") if layout == "folder" else ("1/00001\n", "")
+    plant(tmp_path, {listing: f"{head}{name}{end}\n", "dev/mp4/x": ""})
+    with pytest.raises(UserError) as error:
+        read_corpus(layout, tmp_path)
+    shown = repr(name) if len(name) < 80 else repr(name[:76] + "...")
+    assert str(error.value) == (
+        f"{listing}:{line}: {shown} names nothing inside the corpus; mend the list: paths start at the root"
+    )
+
+
+@pytest.mark.parametrize(("layout", "listing"), [("lrs2", "test.txt"), ("voxceleb2", "english.txt")])
+def test_a_list_that_is_no_text_is_one_line(tmp_path: Path, layout: str, listing: str) -> None:
+    plant(tmp_path, {"dev/mp4/x": ""})
+    (tmp_path / listing).write_bytes(b"\x89PNG\xff")
+    with pytest.raises(UserError) as error:
+        read_corpus(layout, tmp_path)
+    assert str(error.value) == f"{tmp_path / listing}: is no UTF-8 text; replace it by the corpus's own list"
+
+
+@pytest.mark.parametrize("layout", ["lrs2", "lrs3"])
+def test_a_published_track_is_attached(tmp_path: Path, layout: str) -> None:
+    clip_id = {"lrs2": "main/1/00001", "lrs3": "test/1/00001"}[layout]
+    other = clip_id.replace("00001", "00002")
+    plant(tmp_path, {"test.txt": "1/00001\n1/00002\n", **pair(clip_id), **pair(other)})
+    plant(tmp_path, {f"face_tracks/{clip_id}.npz": ""})
+    assert [clip.face_track for clip in read_corpus(layout, tmp_path).clips] == [f"face_tracks/{clip_id}.npz", ""]
+
+
+@pytest.mark.parametrize("layout", ["lrs2", "lrs3", "voxceleb2", "folder"])
+def test_videos_may_be_links_to_another_place(tmp_path: Path, layout: str) -> None:
+    plant(tmp_path / "disk", {"a.mp4": "", "a.m4a": ""})
+    root = plant(tmp_path / "corpus", {"test.txt": "1/00001\n", "main/1/00001.txt": TEXT, "test/1/00001.txt": TEXT})
+    places = {
+        "lrs2": ["main/1/00001.mp4"],
+        "lrs3": ["test/1/00001.mp4"],
+        "voxceleb2": ["test/mp4/id1/a/00001.mp4", "test/aac/id1/a/00001.m4a"],
+        "folder": ["1/00001.mp4"],
+    }
+    for place in places[layout]:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(tmp_path / "disk" / f"a{Path(place).suffix}", root / place)
+    read = read_corpus(layout, root)
+    assert [clip.video for clip in read.clips] == places[layout][:1]
+    assert read.rejected == ()
+
+
+# --- LRS2 ----------------------------------------------------------------------------------------------------------
+def test_lrs2_splits_are_its_lists(tmp_path: Path) -> None:
+    words = f"{TEXT}\nWORD START END ASDSCORE\nOH 0.1 0.2 9.9\nNO 0.2 0.5 9.9\n"
+    plant(
+        tmp_path,
+        {
+            "pretrain.txt": "7/00001\n",
+            "train.txt": "\ufeff1/00001\r\n\r\n1/00002\r\n",
+            "val.txt": "",
+            "test.txt": "2/00001 NF\n2/00002 MV\n",
+            **pair("pretrain/7/00001", words),
+            **pair("main/1/00001"),
+            **pair("main/1/00002"),
+            **pair("main/2/00001"),
+            **pair("main/2/00002"),
+            **pair("main/9/00009"),  # in no list
+        },
+    )
+    read = lrs2.read(tmp_path)
+    assert clips_of(read) == [
+        ("main/1/00001", "main/1", "train"),
+        ("main/1/00002", "main/1", "train"),
+        ("main/2/00001", "main/2", "test"),
+        ("main/2/00002", "main/2", "test"),
+        ("pretrain/7/00001", "pretrain/7", "pretrain"),
+    ]
+    assert read.rejected == ()
+    assert read.clips[-1].words == (Word("oh", 0.1, 0.2), Word("no", 0.2, 0.5))
+    assert all(clip.video == clip.audio == f"{clip.id}.mp4" and clip.transcript == "oh no" for clip in read.clips)
+
+
+def test_lrs2_takes_a_missing_list_for_an_empty_split(tmp_path: Path) -> None:
+    plant(tmp_path, {"test.txt": "2/00001 NF\n", **pair("main/2/00001")})
+    assert clips_of(lrs2.read(tmp_path)) == [("main/2/00001", "main/2", "test")]
+
+
+def test_lrs2_drops_what_is_listed_and_not_whole(tmp_path: Path) -> None:
+    plant(
+        tmp_path,
+        {
+            "train.txt": "1/00001\n1/00002\n1/00003\n1/00004\nmain/1/00005\n1/00001\n",
+            **pair("main/1/00001"),
+            "main/1/00002.txt": TEXT,
+            "main/1/00003.mp4": "",
+            **pair("main/1/00004", "Text:  \nConf:  2\n"),
+            **pair("main/1/00005"),
+        },
+    )
+    read = lrs2.read(tmp_path)
+    assert clips_of(read) == [("main/1/00001", "main/1", "train")]
+    assert drops_of(read) == [
+        ("main/1/00002", Reason.NO_VIDEO, "main/1/00002.mp4 is not there"),
+        ("main/1/00003", Reason.NO_TRANSCRIPT, "00003.txt is not there"),
+        ("main/1/00004", Reason.NO_TRANSCRIPT, "00004.txt has no text"),
+        ("main/main/1/00005", Reason.NO_VIDEO, "main/main/1/00005.mp4 is not there"),
+    ]
+
+
+def test_lrs2_lists_must_not_share_a_clip(tmp_path: Path) -> None:
+    plant(tmp_path, {"train.txt": "1/00001\n", "test.txt": "\n1/00001 NF\n", **pair("main/1/00001")})
+    with pytest.raises(UserError) as error:
+        lrs2.read(tmp_path)
+    assert str(error.value) == "test.txt:2: 1/00001 stands in train.txt too; mend the lists"
+
+
+def test_lrs2_pretrain_and_main_may_share_a_name(tmp_path: Path) -> None:
+    plant(tmp_path, {"pretrain.txt": "1/00001\n", "train.txt": "1/00001\n"})
+    plant(tmp_path, {**pair("main/1/00001"), **pair("pretrain/1/00001")})
+    assert [clip.split for clip in lrs2.read(tmp_path).clips] == ["train", "pretrain"]
+
+
+# --- LRS3 ----------------------------------------------------------------------------------------------------------
+def test_lrs3_splits_are_its_folders_and_validation_is_by_name(tmp_path: Path) -> None:
+    validation = next(name for name in map("v{}".format, range(10_000)) if lrs3.is_validation(name))
+    training = next(name for name in map("t{}".format, range(10_000)) if not lrs3.is_validation(name))
+    plant(
+        tmp_path,
+        {
+            **pair("pretrain/p/00001"),
+            **pair(f"trainval/{training}/50001"),
+            **pair(f"trainval/{validation}/50001"),
+            **pair(f"trainval/{validation}/50002"),
+            **pair(f"test/{validation}/00001"),
+            "trainval/README.txt": "",
+            "trainval/deep/er/00001.mp4": "",
+        },
+    )
+    read = lrs3.read(tmp_path)
+    assert clips_of(read) == [
+        ("pretrain/p/00001", "p", "pretrain"),
+        (f"test/{validation}/00001", validation, "test"),
+        (f"trainval/{training}/50001", training, "train"),
+        (f"trainval/{validation}/50001", validation, "val"),
+        (f"trainval/{validation}/50002", validation, "val"),
+    ]
+    assert read.rejected == ()
+
+
+def test_lrs3_validation_is_about_four_percent_of_any_names() -> None:
+    share = sum(lrs3.is_validation(f"video{k}") for k in range(20_000)) / 20_000
+    assert abs(share - lrs3.VAL_SHARE) < 0.006
+
+
+def test_lrs3_drops_clips_without_their_other_half(tmp_path: Path) -> None:
+    plant(tmp_path, {"test/a/00001.mp4": "", "test/a/00002.txt": TEXT, **pair("test/a/00003", "Text:\n")})
+    plant(tmp_path, {"test/a/._00004.mp4": "", "test/a/.00005.txt": ""})  # other systems leave these behind
+    assert drops_of(lrs3.read(tmp_path)) == [
+        ("test/a/00001", Reason.NO_TRANSCRIPT, "00001.txt is not there"),
+        ("test/a/00002", Reason.NO_VIDEO, "test/a/00002.mp4 is not there"),
+        ("test/a/00003", Reason.NO_TRANSCRIPT, "00003.txt has no text"),
+    ]
+
+
+# --- VoxCeleb2 -----------------------------------------------------------------------------------------------------
+def vox(clip_id: str) -> dict[str, str]:
+    return {f"{clip_id}.mp4": "", f"{clip_id.replace('/mp4/', '/aac/')}.m4a": ""}
+
+
+def test_voxceleb2_has_no_texts_and_sound_of_its_own(tmp_path: Path) -> None:
+    plant(tmp_path, {**vox("dev/mp4/id00012/x/00001"), **vox("test/mp4/id00017/x/00001")})
+    read = voxceleb2.read(tmp_path)
+    assert read.rejected == ()
+    assert read.clips == (
+        Clip(
+            id="dev/mp4/id00012/x/00001",
+            speaker="id00012",
+            split="pretrain",
+            video="dev/mp4/id00012/x/00001.mp4",
+            audio="dev/aac/id00012/x/00001.m4a",
+            transcript="",
+        ),
+        Clip(
+            id="test/mp4/id00017/x/00001",
+            speaker="id00017",
+            split="test",
+            video="test/mp4/id00017/x/00001.mp4",
+            audio="test/aac/id00017/x/00001.m4a",
+            transcript="",
+        ),
+    )
+
+
+def test_voxceleb2_drops_clips_without_their_other_half(tmp_path: Path) -> None:
+    plant(tmp_path, vox("dev/mp4/id1/x/00001"))
+    plant(tmp_path, {"dev/mp4/id1/x/00002.mp4": "", "dev/aac/id1/x/00003.m4a": "", "dev/mp4/id1/x/._00004.mp4": ""})
+    read = voxceleb2.read(tmp_path)
+    assert [clip.id for clip in read.clips] == ["dev/mp4/id1/x/00001"]
+    assert drops_of(read) == [
+        ("dev/mp4/id1/x/00002", Reason.NO_AUDIO, "dev/aac/id1/x/00002.m4a is not there"),
+        ("dev/mp4/id1/x/00003", Reason.NO_VIDEO, "dev/mp4/id1/x/00003.mp4 is not there"),
+    ]
+
+
+def test_voxceleb2_english_list_chooses(tmp_path: Path) -> None:
+    names = [f"dev/mp4/id1/x/0000{k}" for k in range(1, 5)]
+    for name in names:
+        plant(tmp_path, vox(name))
+    listed = "dev/mp4/id1/x/00001\ndev/id1/x/00002\ndev/mp4/id1/x/00003.mp4\ndev/id1/x/00001\n"
+    missing = "dev/id9/x/00001\ntrain/id1/x/00001\ndev/00001\n"
+    plant(tmp_path, {"english.txt": listed + missing})
+    read = voxceleb2.read(tmp_path)
+    assert [clip.id for clip in read.clips] == names[:3]
+    nowhere = "which is no path of VoxCeleb2"
+    assert drops_of(read) == [
+        ("dev/mp4/00001", Reason.NO_VIDEO, f"english.txt lists dev/mp4/00001, {nowhere}"),
+        ("dev/mp4/id9/x/00001", Reason.NO_VIDEO, "dev/mp4/id9/x/00001.mp4 is not there"),
+        ("train/mp4/id1/x/00001", Reason.NO_VIDEO, f"english.txt lists train/mp4/id1/x/00001, {nowhere}"),
+    ]
+
+
+# --- folder --------------------------------------------------------------------------------------------------------
+def test_folder_finds_videos_at_any_depth(tmp_path: Path) -> None:
+    plant(
+        tmp_path,
+        {
+            "talk.MP4": "",
+            "ann/one.mkv": "",
+            "ann/one.txt": "Hello  {THERE}\n",
+            "ann/deep/two.webm": "",
+            "ann/deep/two.txt": TEXT,
+            "ann/notes.txt": "not a clip",
+            "ann/.hidden.mp4": "",
+            ".cache/x.mp4": "",
+            "folder.mp4/three.avi": "",
+        },
+    )
+    read = folder.read(tmp_path)
+    assert clips_of(read) == [
+        ("ann/deep/two", "ann/deep", "test"),
+        ("ann/one", "ann", "test"),
+        ("folder.mp4/three", "folder.mp4", "test"),
+        ("talk", "talk", "test"),
+    ]
+    assert [clip.transcript for clip in read.clips] == ["oh no", "hello there", "", ""]
+    assert read.rejected == ()
+
+
+def test_folder_splits_come_from_a_table(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.mp4": "", "b/c.mp4": "", "b/d.mp4": "", "b/d.txt": " \n"})
+    plant(tmp_path, {"splits.csv": "\ufeffsplit,path\r\ntrain,./a.mp4\r\nval,b/c.mp4\r\ntrain,gone/x.mp4\r\n"})
+    read = folder.read(tmp_path)
+    assert clips_of(read) == [("a", "a", "train"), ("b/c", "b", "val")]
+    assert drops_of(read) == [
+        ("b/d", Reason.NO_TRANSCRIPT, "d.txt has no text"),
+        ("gone/x", Reason.NO_VIDEO, "splits.csv lists gone/x.mp4, which is no video here"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("file,split\n", "{root}/splits.csv: lacks the columns path,split; give it that header line"),
+        ("", "{root}/splits.csv: lacks the columns path,split; give it that header line"),
+        ("path,split\na.mp4,dev\n", "splits.csv:2: 'dev' is no split; take one of pretrain, train, val, test"),
+        ("path,split\na.mp4\n", "splits.csv:2: None is no split; take one of pretrain, train, val, test"),
+        (
+            "path,split\n,test\n",
+            "splits.csv:2: '' names nothing inside the corpus; mend the list: paths start at the root",
+        ),
+        (
+            "path,split\na.mp4,test\na.mp4,test\na.mp4,val\n",
+            "splits.csv:4: a.mp4 stands in the split test too; mend the list",
+        ),
+    ],
+)
+def test_folder_table_that_is_broken_is_one_line(tmp_path: Path, table: str, line: str) -> None:
+    plant(tmp_path, {"splits.csv": table, "a.mp4": ""})
+    with pytest.raises(UserError) as error:
+        folder.read(tmp_path)
+    assert str(error.value) == line.format(root=tmp_path)
+
+
+def test_folder_table_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "splits.csv").write_bytes(b"path,split\n\xff.mp4,test\n")
+    with pytest.raises(UserError, match="is no UTF-8 table; save it as CSV with the columns path,split"):
+        folder.read(tmp_path)
+
+
+def test_folder_names_that_differ_in_their_suffix_only_are_an_error(tmp_path: Path) -> None:
+    plant(tmp_path, {"a/x.avi": "", "a/x.mp4": ""})
+    with pytest.raises(UserError) as error:
+        folder.read(tmp_path)
+    assert str(error.value) == f"{tmp_path}/a/x.mp4: has the same name as a/x.avi; rename one of them"
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+def test_clips_and_drops_survive_their_tables(tmp_path: Path) -> None:
+    words = (Word("oh", 0.1, 0.2), Word("no", 0.25, 0.5))
+    clips = [
+        Clip("b/1", "b", "test", "b/1.mp4", "b/1.mp4", "oh no", words, n_frames=50, fps=25.0),
+        Clip("a/1", "a", "train", "a/1.mp4", "a/1.m4a", "", face_track="face_tracks/a/1.npz", video_start_s=0.04),
+    ]
+    rejected = [Rejected("b/2", "index", Reason.NO_FACE, "none"), Rejected("a/2", "crop", Reason.TOO_LONG, "30 s")]
+    write_clips(tmp_path / "clips.parquet", clips)
+    write_rejected(tmp_path / "rejected.parquet", rejected)
+    assert read_clips(tmp_path / "clips.parquet") == clips[::-1]
+    assert read_rejected(tmp_path / "rejected.parquet") == rejected[::-1]
+    first = (tmp_path / "clips.parquet").read_bytes()
+    write_clips(tmp_path / "clips.parquet", clips[::-1])
+    assert (tmp_path / "clips.parquet").read_bytes() == first
+
+
+def test_tables_of_another_kind_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "clips.parquet"
+    with pytest.raises(UserError) as error:
+        read_clips(path)
+    assert str(error.value) == f"{path}: is not there; run `dvc repro`"
+    path.write_text("no parquet")
+    with pytest.raises(UserError) as error:
+        read_clips(path)
+    assert str(error.value) == f"{path}: is no parquet file; delete it and run `dvc repro`"
+    write_rejected(path, [])
+    with pytest.raises(UserError, match=r"has the columns \['id', 'stage', 'reason', 'detail'\], not "):
+        read_clips(path)

@@ -1,0 +1,95 @@
+"""Batches: every clip once an epoch, pure functions of seed and step, windows and tokens as the peers have them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from tiny import CROP, SENTENCES, samples, tokenizer
+
+from synctalk.models.lip_reader import EOS, PAD
+from synctalk.training.data import batch_numbers, speech_batch
+from synctalk.training.talking_data import draw_windows, talking_face_batch
+from synctalk.training.text import token_batch
+
+
+def test_every_clip_comes_once_an_epoch_and_epochs_differ() -> None:
+    flat = [number for step in range(10) for number in batch_numbers(5, 3, seed=1, step=step)]
+    for epoch in range(6):
+        assert sorted(flat[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
+    assert flat[:5] != flat[5:10]
+    assert batch_numbers(5, 3, seed=1, step=7) == flat[21:24]
+
+
+def test_transcripts_survive_the_tokenizer() -> None:
+    pieces = tokenizer()
+    for sentence in SENTENCES:
+        tokens = pieces.encode(sentence)
+        assert tokens[-1] == EOS
+        assert pieces.decode(tokens) == sentence
+        assert pieces.decode([*tokens, 7, 8]) == sentence
+
+
+def test_the_tokenizer_is_deterministic() -> None:
+    assert tokenizer().model == tokenizer().model
+
+
+def test_decoder_inputs_are_the_targets_shifted_and_begin_with_eos() -> None:
+    target, decoder_input = token_batch([[5, 6, EOS], [7, EOS]])
+    assert target.tolist() == [[5, 6, EOS], [7, EOS, PAD]]
+    assert decoder_input.tolist() == [[EOS, 5, 6], [EOS, 7, PAD]]
+
+
+def test_a_batch_pads_and_says_where(tmp_path: Path) -> None:
+    cache = samples(tmp_path)
+    batch = speech_batch(cache, [0, 3], crop=CROP, tokenizer=tokenizer())
+    assert batch.audio.shape == (2, 26, 104)
+    assert batch.video.shape == (2, 1, 26, CROP, CROP)
+    assert batch.padding.sum(1).tolist() == [6, 0]
+    assert float(batch.audio[0, 20:].abs().sum()) == 0
+    assert float(batch.video[0, 0, 20:].abs().sum()) == 0
+    # the filterbank is normalised frame by frame
+    torch.testing.assert_close(batch.audio[1].mean(-1), torch.zeros(26), atol=1e-5, rtol=0)
+
+
+def test_augmentation_is_one_crop_and_flip_for_the_whole_clip(tmp_path: Path) -> None:
+    cache = samples(tmp_path)
+    mouth = cache[0].mouth
+    batch = speech_batch(cache, [0], crop=CROP, rng=np.random.default_rng(4))
+    found = []
+    for top in range(9):
+        for left in range(9):
+            for flip in (False, True):
+                cut = mouth[:, top : top + CROP, left : left + CROP]
+                cut = cut[..., ::-1] if flip else cut
+                expected = (cut / 255.0 - 0.421) / 0.165
+                if np.allclose(batch.video[0, 0].numpy(), expected, atol=1e-4):
+                    found.append((top, left, flip))
+    assert len(found) == 1
+
+
+def test_windows_keep_their_distance_and_stay_inside() -> None:
+    rng = np.random.default_rng(0)
+    for n_frames in (20, 60, 200):
+        starts = draw_windows(n_frames, 5, 0.08, rng)
+        assert 1 <= len(starts) <= max(1, int(0.08 * n_frames))
+        assert all(b - a >= 5 for a, b in pairwise(starts))
+        assert min(starts) >= 0
+        assert max(starts) + 5 <= n_frames
+    assert draw_windows(5, 5, 0.0, rng) == [0]
+
+
+def test_frames_to_make_belong_to_their_clip_and_time(tmp_path: Path) -> None:
+    cache = samples(tmp_path)
+    batch = talking_face_batch(
+        cache, [1, 3], crop=CROP, window=5, share=0.2, tokenizer=tokenizer(), rng=np.random.default_rng(2)
+    )
+    n_frames = batch.speech.padding.shape[1]
+    for row in range(len(batch.clip)):
+        clip, frame = int(batch.clip[row]), int(batch.frame[row])
+        real = cache[[1, 3][clip]].faces[frame]
+        np.testing.assert_array_equal((batch.target_faces[row] * 255).round().byte().permute(1, 2, 0).numpy(), real)
+        assert int(batch.frame_index[row]) == clip * n_frames + frame
+        np.testing.assert_array_equal(batch.boxes[row].numpy(), cache[[1, 3][clip]].boxes[frame])

@@ -1,0 +1,88 @@
+"""The loop: schedules by hand, and a run that is killed and goes on ends with the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from synctalk.errors import UserError
+from synctalk.training.loop import TrainState, run_steps, write_curves
+from synctalk.training.optim import Optimizer, OptimParams, lr_factor
+
+OPTIM = OptimParams(
+    steps=100, batch_clips=2, lr=0.1, warmup_steps=10, decay="linear", final_lr_ratio=0.1, beta1=0.9, beta2=0.98,
+    weight_decay=0.0, clip_norm=0.0,
+)  # fmt: skip
+
+
+def test_the_learning_rate_warms_up_and_decays_to_its_floor() -> None:
+    assert lr_factor(OPTIM, 0) == pytest.approx(0.1)
+    assert lr_factor(OPTIM, 9) == pytest.approx(1.0)
+    assert lr_factor(OPTIM, 55) == pytest.approx(0.1 + 0.9 * 0.5)
+    assert lr_factor(OPTIM, 100) == pytest.approx(0.1)
+    cosine = replace(OPTIM, decay="cosine", final_lr_ratio=0.0)
+    assert lr_factor(cosine, 55) == pytest.approx(0.5)
+    assert lr_factor(replace(OPTIM, decay="none"), 99) == 1.0
+
+
+def test_the_gradient_is_clipped_to_its_norm_and_the_unclipped_norm_is_reported() -> None:
+    weight = nn.Parameter(torch.zeros(2))
+    optimizer = Optimizer([weight], replace(OPTIM, clip_norm=1.0))
+    norm = optimizer.step((weight * torch.tensor([3.0, 4.0])).sum(), 0)
+    assert norm == pytest.approx(5.0)
+    torch.testing.assert_close(weight.grad, torch.tensor([0.6, 0.8]), atol=1e-5, rtol=0)
+
+
+def make_run(seed: int = 3) -> tuple[TrainState, nn.Module, Optimizer]:
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    optimizer = Optimizer(net.parameters(), OPTIM)
+    return TrainState({"net": net}, {"adam": optimizer}), net, optimizer
+
+
+class KilledError(Exception):
+    pass
+
+
+def train(folder: Path, n_steps: int, kill_at: int | None = None) -> nn.Module:
+    state, net, optimizer = make_run()
+
+    def step(number: int) -> dict[str, float]:
+        if number == kill_at:
+            raise KilledError
+        loss = net(torch.randn(16, 4)).square().mean()
+        optimizer.step(loss, number)
+        return {"loss": float(loss.detach())}
+
+    run_steps(state, n_steps, step, seed=5, folder=folder, label="test")
+    return net
+
+
+@pytest.mark.parametrize("kill_at", [1, 7, 19])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
+    monkeypatch.setattr("synctalk.training.loop.SAVE_EVERY_S", 0.0)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = train(tmp_path / "whole", 20)
+    with pytest.raises(KilledError):
+        train(tmp_path / "killed", 20, kill_at)
+    resumed = train(tmp_path / "killed", 20)
+    for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_by_name(tmp_path: Path) -> None:
+    state, _, _ = make_run()
+    with pytest.raises(UserError, match="reconstruction is nan at step 0"):
+        run_steps(state, 3, lambda _: {"reconstruction": float("nan")}, seed=0, folder=tmp_path, label="train base")
+
+
+def test_curves_are_one_row_a_step(tmp_path: Path) -> None:
+    write_curves(tmp_path / "curves.csv", [(0, "a", 1.0), (0, "b", 2.0), (10, "a", 0.5)])
+    assert (tmp_path / "curves.csv").read_text() == "step,a,b\n0,1,2\n10,0.5,\n"
