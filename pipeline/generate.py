@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synctalk.checkpoints.typed import load_synctalklip
-
 from pipeline.stage import run
+from synctalk.checkpoints.typed import load_synctalklip
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.generation.corpus import GenerateParams, generate_corpus

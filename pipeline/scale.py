@@ -1,7 +1,8 @@
 """Write the values of a scale into params.yaml: `python -m pipeline.scale demo|gpu|paper|tiny`.
 
-A scale is a set of values for keys of params.yaml, in pipeline/scales/<name>.yaml; keys that it does not name stay as they are, comments too.
-All scales name the same keys, so that switching back and forth loses nothing. `dvc repro` and `dvc exp run` obey the file that is written.
+A scale is a set of values for keys of params.yaml, in pipeline/scales/<name>.yaml; keys that it does not name stay as
+they are, comments too. All scales name the same keys, so that switching back and forth loses nothing. `dvc repro` and
+`dvc exp run` obey the file that is written.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def scale_names() -> list[str]:
 def merge(target: CommentedMap, values: dict[str, Any], where: str = "") -> None:
     """Set the leaves of `values` in `target`, in place.
 
-    A section whose entries differ between scales (the iterations of pre-training, say) is replaced as a whole where the value
-    carries the key `=`.
+    A section whose entries differ between scales (the iterations of pre-training, say) is replaced as a whole where
+    the value carries the key `=`.
 
     Raises:
         UserError: `target` lacks a key.

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from synctalk.checkpoints.typed import load_av_syncnet
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.checkpoints.typed import load_av_syncnet
 from synctalk.jobs import content_key, scratch
 from synctalk.models.synctalklip import SyncTalklipConfig
 from synctalk.params import load, load_entry

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synctalk.checkpoints.typed import load_av_syncnet
-
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.checkpoints.typed import load_av_syncnet
 from synctalk.jobs import content_key, scratch
 from synctalk.models.synctalklip import SyncTalklipConfig
 from synctalk.params import load

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from synctalk.checkpoints.typed import load_syncnet
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.checkpoints.typed import load_syncnet
 from synctalk.jobs import content_key, scratch
 from synctalk.models.syncnet import SyncNet
 from synctalk.params import load
