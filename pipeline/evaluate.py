@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.stage import run
-from synctalk.checkpoints.typed import load_av_syncnet, load_syncnet
+from synctalk.checkpoints.typed import load_lip_reader, load_syncnet
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.evaluation.params import EvaluateParams
@@ -27,7 +27,6 @@ def main(
     index: Path,
     shards: Path,
     judges: Path,
-    tokenizer: Path,
     out: Path,
     results: Path,
     generated: Annotated[
@@ -38,7 +37,7 @@ def main(
     set_threads()
     params, crop = load("evaluate", EvaluateParams), load("crop", CropParams)
     view = load("sync_expert", SyncExpertParams).view
-    pieces, sync = Tokenizer.load(tokenizer), load_syncnet(judges / "sync_expert" / "model.safetensors")
+    sync = load_syncnet(judges / "sync_expert" / "model.safetensors")
     figures = {}
     for corpus, observer in params.observers.items():
         root = Path(load_entry("corpora", corpus, CorpusParams).root)
@@ -48,7 +47,8 @@ def main(
             ShardSet([shards / corpus], ["test"]),
             generated / corpus if generated else None,
         )
-        reader = load_av_syncnet(judges / observer / "model.safetensors")
+        reader = load_lip_reader(judges / observer / "model.safetensors")
+        pieces = Tokenizer.load(judges / observer / "tokenizer.model")
         panel = Judges(sync, view, reader, pieces, load("mouth_crop", int), params.beam)
         scores = score_takes(
             takes, panel, face_size=crop.face_size, mouth_size=crop.mouth.size, label=f"{method} {corpus}"

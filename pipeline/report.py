@@ -11,7 +11,7 @@ from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.evaluation.score import takes_of
 from synctalk.faces.extract import CropParams
-from synctalk.params import load, load_entry
+from synctalk.params import entry_names, load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.tables.paper_figures import METHOD_NAMES
 from synctalk.tables.report import (
@@ -31,7 +31,7 @@ from synctalk.tables.table import caption, method_table, reader_table
 def main(results: Path, scores: Path, index: Path, shards: Path, generated: Path, models: Path, out: Path) -> None:
     """Write OUT from RESULTS, SCORES/<method>/<role>.parquet, the videos in GENERATED and the curves in MODELS."""
     scale, variant, face_size = load("scale", str), load("variant", str), load("crop", CropParams).face_size
-    methods = [path.name for path in sorted(generated.iterdir()) if path.is_dir()]
+    methods = entry_names("methods")
     clips: list[ClipView] = []
     for corpus in ("lrs2", "lrs3"):
         root = Path(load_entry("corpora", corpus, CorpusParams).root)
@@ -48,7 +48,8 @@ def main(results: Path, scores: Path, index: Path, shards: Path, generated: Path
             rows = {name: table.set_index("id", drop=False).loc[clip_id] for name, table in tables.items()}
             views = [take_view(name, takes[name][clip_id], row.to_dict(), face_size) for name, row in rows.items()]
             clips.append(ClipView(corpus, clip_id, str(rows[variant]["reference"]), views))
-    intervals = {path.parent.name: load_json(path) for path in sorted(results.glob("*/intervals.json"))}
+    of_methods = results / "methods"
+    intervals = {name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)}
     readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
     cells = {1: method_table(1, intervals), 4: method_table(4, intervals), 2: reader_table(readers)}
     curves = [
@@ -67,8 +68,8 @@ def main(results: Path, scores: Path, index: Path, shards: Path, generated: Path
             for number, of_table in cells.items()
         ],
         checks=sanity_checks(
-            load_json(results / "ground_truth" / "metrics.json"),
-            {name: load_json(results / name / "metrics.json") for name in methods},
+            load_json(of_methods / "ground_truth" / "metrics.json"),
+            {name: load_json(of_methods / name / "metrics.json") for name in methods},
         ),
         funnels={path.stem: load_json(path) for path in sorted((results / "corpora").glob("*.json"))},
         clips=clips,

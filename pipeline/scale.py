@@ -1,12 +1,13 @@
 """Write the values of a scale into params.yaml: `python -m pipeline.scale demo|gpu|paper|tiny`.
 
-A scale is a set of values for keys of params.yaml, in pipeline/scales/<name>.yaml; keys that it does not name stay as
-they are, comments too. All scales name the same keys, so that switching back and forth loses nothing. `dvc repro` and
-`dvc exp run` obey the file that is written.
+A scale is a set of values for keys of params.yaml. pipeline/scales/demo.yaml names every key that any scale changes;
+the others name what differs from the demo and are laid over it, so that switching back and forth loses nothing. Keys
+that no scale names stay as they are, comments too. `dvc repro` and `dvc exp run` obey the file that is written.
 """
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +15,17 @@ from typing import Annotated, Any
 import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from pipeline.stage import run
 from synctalk.errors import UserError
 from synctalk.params import PARAMS, read_yaml
 
 SCALES = Path(__file__).parent / "scales"
+DEFAULT = "demo"
+EXACTLY = "="
+"""Key under which a section names all of its entries: others are removed (the iterations of pre-training, say)."""
 
 
 def scale_names() -> list[str]:
@@ -27,25 +33,44 @@ def scale_names() -> list[str]:
     return sorted(path.stem for path in SCALES.glob("*.yaml"))
 
 
-def merge(target: CommentedMap, values: dict[str, Any], where: str = "") -> None:
-    """Set the leaves of `values` in `target`, in place.
+def read_scale(name: str) -> dict[str, Any]:
+    """The file of a scale; each value is its own, whatever anchors it was written with.
 
-    A section whose entries differ between scales (the iterations of pre-training, say) is replaced as a whole where
-    the value carries the key `=`.
+    Raises:
+        UserError: no such scale.
+    """
+    if name not in scale_names():
+        raise UserError(f"scale {name}", "is unknown", f"take one of {', '.join(scale_names())}")
+    scale: dict[str, Any] = json.loads(json.dumps(read_yaml(SCALES / f"{name}.yaml")))
+    return scale
+
+
+def merge(target: CommentedMap, values: dict[str, Any], where: str = "") -> None:
+    """Set the leaves of `values` in `target`, in place, so that comments stay.
 
     Raises:
         UserError: `target` lacks a key.
     """
     for key, value in values.items():
         name = f"{where}{key}"
-        if isinstance(value, dict) and "=" in value:
-            target[key] = value["="]
-        elif key not in target:
+        if key not in target:
             raise UserError(PARAMS, f"{name} is missing", "restore it with git")
+        if isinstance(value, dict) and EXACTLY in value:
+            entries = value[EXACTLY]
+            for extra in set(target[key]) - set(entries):
+                del target[key][extra]
+            target[key].update({entry: entries[entry] for entry in entries if entry not in target[key]})
+            merge(target[key], entries, f"{name}.")
         elif isinstance(value, dict):
             merge(target[key], value, f"{name}.")
-        else:
+        elif target[key] != value:
             target[key] = value
+
+
+def _plain_float(representer: RoundTripRepresenter, value: float) -> ScalarNode:
+    """Without an exponent: YAML 1.1, which DVC and others read, takes 1e-05 for text."""
+    text = f"{value:.12f}".rstrip("0")
+    return representer.represent_scalar("tag:yaml.org,2002:float", text + "0" * text.endswith("."))
 
 
 def apply_scale(name: str, params: Path = PARAMS) -> None:
@@ -54,14 +79,15 @@ def apply_scale(name: str, params: Path = PARAMS) -> None:
     Raises:
         UserError: no such scale, or a key is missing in the file.
     """
-    if name not in scale_names():
-        raise UserError(name, "is no scale", f"take one of {', '.join(scale_names())}")
+    scale = read_scale(name)
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
+    yaml.representer.add_representer(float, _plain_float)
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(params.read_text(encoding="utf-8"))
-    merge(document, read_yaml(SCALES / f"{name}.yaml"))
+    merge(document, read_scale(DEFAULT))
+    merge(document, scale)
     out = StringIO()
     yaml.dump(document, out)
     params.write_text(out.getvalue(), encoding="utf-8")

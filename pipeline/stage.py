@@ -50,4 +50,5 @@ def run(main: Callable[..., Any]) -> None:
         if type(error).__module__.startswith("click"):
             sys.exit(f"error: {error}")
         raise
-    _record(os.environ.get("DVC_STAGE", Path(sys.argv[0]).stem), time.monotonic() - started)
+    if stage := os.environ.get("DVC_STAGE"):
+        _record(stage, time.monotonic() - started)

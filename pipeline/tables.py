@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 
 from pipeline.stage import run
-from synctalk.params import load
+from synctalk.params import entry_names, load
 from synctalk.tables.table import caption, method_table, reader_table, to_csv, to_markdown
 
 
 def main(results: Path, readers: Path, out: Path) -> None:
     """Read RESULTS/<method>/intervals.json and READERS/<reader>.json and write table<number>.csv and .md to OUT."""
     scale = load("scale", str)
-    methods = {path.parent.name: json.loads(path.read_text()) for path in sorted(results.glob("*/intervals.json"))}
-    figures = {path.stem: json.loads(path.read_text()) for path in sorted(readers.glob("*.json"))}
+    methods = {
+        name: json.loads((results / name / "intervals.json").read_text(encoding="utf-8"))
+        for name in ("ground_truth", *entry_names("methods"))
+    }
+    figures = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(readers.glob("*.json"))}
     out.mkdir(parents=True, exist_ok=True)
     for number, cells in {1: method_table(1, methods), 2: reader_table(figures), 4: method_table(4, methods)}.items():
         (out / f"table{number}.csv").write_text(to_csv(cells), encoding="utf-8")

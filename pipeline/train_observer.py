@@ -6,27 +6,38 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.errors import UserError
 from synctalk.jobs import content_key, scratch
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import set_threads, write_curves
-from synctalk.training.observer import ObserverParams, train_observer
+from synctalk.training.observer import Observer, ObserverParams, published_observer, train_observer
 from synctalk.training.text import Tokenizer
+
+
+def write_observer(observer: Observer, name: str, out: Path) -> None:
+    """Write the reader, its word pieces and its curves to the folder OUT."""
+    out.mkdir(parents=True, exist_ok=True)
+    save(observer.model, out / "model.safetensors", {"name": name})
+    (out / "tokenizer.model").write_bytes(observer.tokenizer.model)
+    write_curves(out / "curves.csv", observer.curves)
 
 
 def main(name: str, shards: Path, tokenizer: Path, out: Path) -> None:
     """Train the observer NAME on SHARDS (one folder a corpus) into the folder OUT."""
     set_threads()
-    params = load_entry("observers", name, ObserverParams)
-    seed, crop = load("seed", int), load("mouth_crop", int)
-    folders = [shards / corpus for corpus in params.corpora]
-    with scratch(f"observer-{name}", params, seed, content_key(tokenizer, *folders)) as folder:
+    params, seed, crop = load_entry("observers", name, ObserverParams), load("seed", int), load("mouth_crop", int)
+    if params.checkpoint:
+        write_observer(published_observer(Path(params.checkpoint)), name, out)
+        return
+    if params.recipe is None:
+        raise UserError(f"observers.{name}", "has neither a checkpoint nor a recipe", "set one of the two")
+    folders = [shards / corpus for corpus in params.recipe.corpora]
+    with scratch(f"observer-{name}", params, seed, crop, content_key(tokenizer, *folders)) as folder:
         samples = SampleCache(ShardSet(folders, TRAIN_SPLITS))
-        observer = train_observer(samples, Tokenizer.load(tokenizer), params, crop=crop, seed=seed, folder=folder)
-        out.mkdir(parents=True, exist_ok=True)
-        save(observer.model, out / "model.safetensors", {"name": name, "seed": seed + params.seed})
-        write_curves(out / "curves.csv", observer.curves)
+        pieces = Tokenizer.load(tokenizer)
+        write_observer(train_observer(samples, pieces, params.recipe, crop=crop, seed=seed, folder=folder), name, out)
 
 
 if __name__ == "__main__":

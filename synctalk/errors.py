@@ -13,7 +13,12 @@ class UserError(Exception):
     """
 
     def __init__(self, what: str | Path, reason: str, mend: str = "") -> None:
-        super().__init__(f"{what}: {reason}" + (f"; {mend}" if mend else ""))
+        # all arguments, so that the error survives pickling and thus comes out of a worker process
+        super().__init__(what, reason, mend)
+        self.line = f"{what}: {reason}" + (f"; {mend}" if mend else "")
+
+    def __str__(self) -> str:
+        return self.line
 
 
 class Reason(StrEnum):
@@ -44,6 +49,9 @@ class ClipError(Exception):
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail)  # as in UserError
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"

@@ -40,17 +40,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def validate(data: Any, kind: type[T], where: str) -> T:  # noqa: ANN401  # whatever YAML can hold
-    """`data` as the record `kind`; `where` begins the name of a wrong key.
+    """`data` as the record `kind`; `where` begins the name of a wrong key, "" at the top of the file.
 
     Raises:
         UserError: a key is unknown, missing or wrong.
     """
     try:
-        # as JSON, lists may become tuples while numbers stay strict
-        return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
+        # as JSON, lists may become tuples while numbers stay strict; YAML's dates are read as the text they are
+        return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join([where, *(str(part) for part in first["loc"])])
+        key = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
         reason = _REASONS.get(first["type"], f"{first['msg'].lower()}, not {first['input']!r}")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise UserError(PARAMS.name, f"{key} {reason}{more}", "mend the key") from error
@@ -74,7 +74,20 @@ def load_entry(name: str, entry: str, kind: type[T], path: Path = PARAMS) -> T:
     Raises:
         UserError: as `load`, or there is no such entry.
     """
-    data = read_yaml(path).get(name) or {}
-    if entry not in data:
-        raise UserError(path, f"{name}.{entry} is missing", f"take one of {', '.join(data)}")
+    data = read_yaml(path).get(name)
+    if not isinstance(data, dict) or entry not in data:
+        mend = f"take one of {', '.join(data)}" if isinstance(data, dict) else "mend the key"
+        raise UserError(path, f"{name}.{entry} is missing", mend)
     return validate(data[entry], kind, f"{name}.{entry}")
+
+
+def entry_names(name: str, path: Path = PARAMS) -> list[str]:
+    """Names of the entries of a section that is a dict of records; the entries themselves are not looked at.
+
+    Raises:
+        UserError: the file or the section is missing, or the section holds no entries.
+    """
+    section = read_yaml(path).get(name)
+    if not isinstance(section, dict) or not section:
+        raise UserError(path, f"{name} holds no entries", "restore it with git")
+    return [str(entry) for entry in section]

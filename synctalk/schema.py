@@ -60,7 +60,7 @@ def check(path: Path = PARAMS) -> Params:
     Raises:
         UserError: a key is unknown, missing or wrong, or names what is not there.
     """
-    params = validate(read_yaml(path), Params, "params")
+    params = validate(read_yaml(path), Params, "")
     if params.variant not in params.methods:
         raise UserError(path, f"variant {params.variant!r} is no method", f"take one of {', '.join(params.methods)}")
     for name, method in params.methods.items():
@@ -70,6 +70,9 @@ def check(path: Path = PARAMS) -> Params:
                 f"methods.{name}.supervisor {method.supervisor!r} is no fine-tuned model",
                 f"take one of {', '.join(params.finetune)}",
             )
+    for name, entry in params.observers.items():
+        if not entry.checkpoint and entry.recipe is None:
+            raise UserError(path, f"observers.{name} has neither a checkpoint nor a recipe", "set one of the two")
     for corpus, observer in params.evaluate.observers.items():
         if observer not in params.observers:
             raise UserError(path, f"evaluate.observers.{corpus} {observer!r} is no observer")

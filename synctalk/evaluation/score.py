@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +13,10 @@ import pyarrow as pa
 from synctalk.corpora.records import Clip, write_table
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
-from synctalk.evaluation.judges import judge_sync, read_lips, sync_embeddings
+from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_lips, sync_embeddings
 from synctalk.evaluation.pictures import Footage, Take, film
 from synctalk.generation.corpus import generated_path
-from synctalk.jobs import map_ordered, progress_bar
+from synctalk.jobs import map_ordered
 from synctalk.metrics.wer import word_edits
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.lip_reader import LipReader
@@ -112,11 +112,12 @@ def score_takes(
 ) -> list[ClipScore]:
     """Score takes, in their order. The decoding runs in processes, the judges here."""
     prepare = partial(film, face_size=face_size, mouth_size=mouth_size, view=judges.view, judge=judges.sync.config)
-    footage: list[Footage] = list(map_ordered(prepare, takes, label=f"film {label}"))
-    embeddings = [
-        sync_embeddings(judges.sync, clip.pictures, clip.mfcc, clip.n_samples)
-        for clip in progress_bar(iterable=footage, desc=f"sync {label}", unit="clip")
-    ]
+    footage: list[Footage] = []
+    embeddings: list[SyncEmbeddings] = []
+    for clip in map_ordered(prepare, takes, label=f"film {label}"):
+        embeddings.append(sync_embeddings(judges.sync, clip.pictures, clip.mfcc, clip.n_samples))
+        # whole frames of all clips would not fit in memory
+        footage.append(replace(clip, pictures=clip.pictures[:0]))
     texts = read_lips(judges.observer, judges.tokenizer, [clip.mouths for clip in footage], judges.crop, judges.beam)
     scores = []
     for number, (clip, text) in enumerate(zip(footage, texts, strict=True)):

@@ -23,6 +23,8 @@ OBTAIN = {
     "insightface": "an SCRFD file of insightface, e.g. det_10g.onnx of buffalo_l (non-commercial research only)",
 }
 """Where to get the weights of each detector, shown when they are missing."""
+BLANK = np.zeros((64, 64, 3), np.uint8)
+"""A frame without a face: weights of another network are found out before any clip is decoded."""
 
 
 @section
@@ -49,12 +51,11 @@ def check_weights(kind: str, params: DetectorParams) -> Path:
     Raises:
         UserError: no path is given or no file is there; the line says where to get it.
     """
-    where = f"crop.detectors.{kind}.weights"
     if not params.weights:
-        raise UserError(where, "is empty", f"set it to the path of {OBTAIN[kind]}")
+        raise UserError(f"crop.detectors.{kind}.weights", "is empty", f"set it to the path of {OBTAIN[kind]}")
     path = Path(params.weights)
     if not path.is_file():
-        raise UserError(f"{where} = {path}", "is not there", f"bring {OBTAIN[kind]}")
+        raise UserError(path, f"the weights of {kind} are not there", f"bring {OBTAIN[kind]}")
     return path
 
 
@@ -65,6 +66,7 @@ class YuNet:
         self.det_size = det_size
         try:
             self.net = cv2.FaceDetectorYN.create(str(weights), "", (det_size, det_size), min_score, 0.3)
+            self(BLANK)  # other networks load and fail at the first frame only
         except cv2.error as error:
             raise UserError(weights, "is no YuNet model", f"bring {OBTAIN['yunet']}") from error
 
@@ -93,11 +95,18 @@ class InsightFace:
 
     def __init__(self, weights: Path, det_size: int, min_score: float) -> None:
         from insightface.model_zoo import get_model
+        from onnxruntime import SessionOptions
+        from onnxruntime.capi import onnxruntime_pybind11_state as onnx
 
+        # as many as OpenCV has: every core, or one in the worker processes of a stage, which would hinder each other
+        options = SessionOptions()
+        options.intra_op_num_threads = cv2.getNumThreads()
+        broken = (onnx.Fail, onnx.InvalidArgument, onnx.InvalidGraph, onnx.InvalidProtobuf, onnx.RuntimeException)
         try:
-            self.net: Any = get_model(str(weights), providers=["CPUExecutionProvider"])
+            self.net: Any = get_model(str(weights), providers=["CPUExecutionProvider"], sess_options=options)
             self.net.prepare(ctx_id=-1, input_size=(det_size, det_size), det_thresh=min_score)
-        except (AttributeError, RuntimeError, ValueError, TypeError) as error:
+            self(BLANK)
+        except (*broken, AttributeError, IndexError, RuntimeError, ValueError, TypeError) as error:
             raise UserError(weights, "is no SCRFD model", f"bring {OBTAIN['insightface']}") from error
 
     def __call__(self, frame: NDArray[np.uint8]) -> list[Detection]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ class VideoStream:
         width, height: pixels as stored.
         fps: mean frame rate as the container states it (0.0 where it does not).
         codec: FFmpeg's name.
+        pixel_aspect: width of a pixel over its height; players stretch the picture by it.
     """
 
     index: int
@@ -30,6 +32,7 @@ class VideoStream:
     height: int
     fps: float
     codec: str
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def n_frames(self) -> int:
@@ -123,6 +126,7 @@ def probe(path: Path) -> MediaInfo:
                 height=video.codec_context.height,
                 fps=float(video.average_rate or 0),
                 codec=video.codec_context.name,
+                pixel_aspect=video.sample_aspect_ratio or Fraction(1),
             )
         if isinstance(audio, av.AudioStream) and audio_end > audio_start:
             found_audio = AudioStream(

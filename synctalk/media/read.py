@@ -132,10 +132,11 @@ def read_video(path: Path, info: MediaInfo | None = None) -> Video:
     return Video(frames=np.stack(frames), source_index=index)
 
 
-def read_audio(path: Path, origin_s: float = 0.0, sample_rate: int = SAMPLE_RATE) -> NDArray[np.int16]:
+def read_audio(path: Path, origin_s: float | None = 0.0, sample_rate: int = SAMPLE_RATE) -> NDArray[np.int16]:
     """The best audio stream as int16 mono at `sample_rate`; sample 0 sounds at time stamp `origin_s`.
 
-    Pass the video's `start_s` as `origin_s`, so that audio and video share their time line.
+    Pass the video's `start_s` as `origin_s`, so that audio and video share their time line; None for sound that has
+    no picture begins with its first sample.
 
     Raises:
         ClipError: `NO_AUDIO`, `EMPTY_FILE` or `UNDECODABLE`.
@@ -158,7 +159,7 @@ def read_audio(path: Path, origin_s: float = 0.0, sample_rate: int = SAMPLE_RATE
     pcm = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
     if pcm.size == 0:
         raise ClipError(Reason.NO_AUDIO, f"{path.name}: the audio stream holds no samples")
-    lead = round(((start_s or 0.0) - origin_s) * sample_rate)
+    lead = 0 if origin_s is None else round(((start_s or 0.0) - origin_s) * sample_rate)
     if lead >= 0:
         return np.concatenate([np.zeros(lead, np.int16), pcm])
     return pcm[-lead:]

@@ -10,6 +10,7 @@ from typing import cast
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from synctalk.timebase import FPS, SAMPLE_RATE
@@ -69,6 +70,7 @@ def write_video(
     preset: str = "veryfast",
     gop: int | None = None,
     lossless: bool = False,
+    pixel_aspect: Fraction | int = 1,
     metadata: Mapping[str, str] | None = None,
 ) -> int:
     """Write an MP4 (H.264, AAC mono) with its index in front, by way of a temporary file.
@@ -78,12 +80,14 @@ def write_video(
         frames: RGB uint8 [H, W, 3].
         audio: int16 mono at `sample_rate`, starting with the first frame.
         fps: frame rate.
-        pts_s: presentation time of each frame, seconds; None spaces them evenly by `fps`.
+        pts_s: presentation time of each frame, seconds; `fps` is then the length of the last one only. None spaces
+            them evenly by `fps`.
         sample_rate: of `audio`, Hz.
         crf: x264's constant rate factor, 0 (best) to 51.
         preset: x264's speed preset.
         gop: longest distance between key frames (x264's default where None).
         lossless: quantiser 0 and no chroma subsampling; exact, but few players show it.
+        pixel_aspect: width of a pixel over its height.
         metadata: container tags.
 
     Returns:
@@ -113,6 +117,12 @@ def write_video(
             if pts_s is not None:
                 video.codec_context.time_base = Fraction(1, TICKS)
             video.width, video.height, video.pix_fmt = width, height, pix_fmt
+            if pixel_aspect != 1:
+                video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
+            if not lossless:
+                # the matrix that RGB is converted by; players take large pictures without the tag for BT.709
+                video.codec_context.colorspace = Colorspace.ITU601
+                video.codec_context.color_range = ColorRange.MPEG
             video.codec_context.flags |= av.codec.context.Flags.bitexact
             sound = None if audio is None else _Sound(container, "aac", audio, sample_rate)
             container.metadata.update(metadata or {})

@@ -1,4 +1,7 @@
-"""An observer: a lip reader that judges, with its own seed, sizes, clusters and pre-training. It never supervises."""
+"""An observer: a lip reader that judges. It never supervises.
+
+Trained here, it has its own seed, sizes, clusters and pre-training; or it is a published one, taken as it is.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from pathlib import Path
 
 import torch
 
+from synctalk.checkpoints.tokenizer import read_tokenizer
+from synctalk.checkpoints.typed import load_published_lip_reader
+from synctalk.errors import UserError
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AVSyncNet
-from synctalk.models.lip_reader import LipReaderConfig
+from synctalk.models.lip_reader import UNK, LipReader, LipReaderConfig
 from synctalk.section import section
 from synctalk.training.clusters import cluster_frames, mfcc_features
 from synctalk.training.data import SampleCache
@@ -19,11 +25,9 @@ from synctalk.training.text import Tokenizer
 
 
 @section
-class ObserverParams:
-    """One observer (params.yaml: `observers.<name>`)."""
+class ObserverRecipe:
+    """How an observer is trained here."""
 
-    checkpoint: str
-    """Published fine-tuned AV-HuBERT to take as it is; "" trains the observer here."""
     corpora: tuple[str, ...]
     seed: int
     """Added to the seed of the run, so that judge and supervisor share no chance."""
@@ -32,17 +36,40 @@ class ObserverParams:
     finetune: FinetuneParams
 
 
-@dataclass(frozen=True)
-class TrainedObserver:
-    """The reader, and its learning curves of both steps."""
+@section
+class ObserverParams:
+    """One observer (params.yaml: `observers.<name>`): one of the two keys is set."""
 
-    model: AVSyncNet
+    checkpoint: str
+    """Published fine-tuned AV-HuBERT to take as it is, with the word pieces in it; "" trains the observer here."""
+    recipe: ObserverRecipe | None
+
+
+@dataclass(frozen=True)
+class Observer:
+    """The reader in eval mode, the word pieces that it writes, and the learning curves of its training."""
+
+    model: LipReader
+    tokenizer: Tokenizer
     curves: list[tuple[int, str, float]]
 
 
+def published_observer(path: Path) -> Observer:
+    """An observer from a published fine-tuned AV-HuBERT file, whose word pieces are inside it.
+
+    Raises:
+        UserError: the file is missing or damaged, of another kind, or holds no word pieces, or others than it numbers.
+    """
+    model, stored = load_published_lip_reader(path), read_tokenizer(path)
+    tokenizer = Tokenizer(stored.sentencepiece)
+    if tokenizer.pieces() != stored.pieces[UNK + 1 :]:
+        raise UserError(path, "numbers its word pieces otherwise than its SentencePiece model", "take another file")
+    return Observer(model, tokenizer, [])
+
+
 def train_observer(
-    samples: SampleCache, tokenizer: Tokenizer, params: ObserverParams, *, crop: int, seed: int, folder: Path
-) -> TrainedObserver:
+    samples: SampleCache, tokenizer: Tokenizer, params: ObserverRecipe, *, crop: int, seed: int, folder: Path
+) -> Observer:
     """Cluster, pre-train and fine-tune an observer on `samples`; see `pretrain` for the other arguments."""
     seed += params.seed
     torch.manual_seed(seed)
@@ -74,4 +101,4 @@ def train_observer(
         label="observer: finetune",
     )
     shifted = [(step + params.pretrain.optim.steps, name, value) for step, name, value in second.curves]
-    return TrainedObserver(model, first.curves + shifted)
+    return Observer(model, tokenizer, first.curves + shifted)

@@ -35,6 +35,10 @@ class PretrainParams:
     """`scratch`, or `source`: begin with the weights of the iteration before."""
     clusters: ClusterParams
     optim: OptimParams
+    masking: Literal["input", "feature"]
+    """Where masks act: on the inputs (the released fifth iteration), or on the fused features (the four before)."""
+    feature_grad_mult: float
+    """Factor on the gradient that reaches the front ends: 0.1 in the release."""
     audio_mask_prob: float
     audio_mask_length: int
     video_mask_prob: float
@@ -118,9 +122,11 @@ def pretrain(
 
 
 def iteration_config(config: AVHubertConfig, params: PretrainParams, n_clusters: int) -> AVHubertConfig:
-    """`config` with the label count and the modality dropout of an iteration."""
+    """`config` with what an iteration sets: label count, masking, modality dropout, gradient of the front ends."""
     return replace(
         config,
+        masking=params.masking,
+        feature_grad_mult=params.feature_grad_mult,
         n_labels=n_clusters + LABEL_OFFSET,
         modality_dropout=params.modality_dropout,
         audio_dropout=params.audio_dropout,

@@ -76,6 +76,10 @@ class Tokenizer:
     def __len__(self) -> int:
         return int(self.processor.get_piece_size())
 
+    def pieces(self) -> tuple[str, ...]:
+        """The pieces after the special ones, in the order of their numbers."""
+        return tuple(self.processor.id_to_piece(number) for number in range(UNK + 1, len(self)))
+
     def encode(self, transcript: str) -> list[int]:
         """Pieces of a lower-case transcript, EOS at the end."""
         return [*self.processor.encode(transcript), EOS]

@@ -1,0 +1,94 @@
+"""The judges' views: planted shifts are found, and a clip is read the same whatever stands beside it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from footage import MOUTH, waves
+from torch import Tensor
+from training.tiny import CROP, SENTENCES, reader, tokenizer
+
+from synctalk.evaluation import judges
+from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_lips, sync_embeddings
+from synctalk.features.roi_input import roi_input
+from synctalk.models.beam_search import BeamConfig
+from synctalk.models.lip_reader import EOS
+from synctalk.models.syncnet import SyncNet, SyncNetConfig, audio_windows
+
+SMALL = SyncNetConfig(
+    image_size=48, in_channels=1, lip_widths=(4,) * 6, audio_widths=(4,) * 6, d_hidden=8, d_embedding=16
+)
+BEAM = BeamConfig(beam=2, length_penalty=1.0, max_len_a=0.0, max_len_b=6, max_tokens=6)
+
+
+def test_embeddings_are_the_networks_of_each_window_by_itself() -> None:
+    torch.manual_seed(0)
+    model = SyncNet(SMALL).eval()
+    pictures = waves(12, 0)[:, :48, :48, 0][:, None].copy()
+    mfcc = np.random.default_rng(0).normal(size=(13, 47)).astype(np.float32)
+    found = sync_embeddings(model, pictures, mfcc, 12 * 640)
+    windows = torch.stack([torch.from_numpy(pictures[i : i + 5, 0])[None].float() for i in range(7)])
+    with torch.no_grad():
+        torch.testing.assert_close(found.lip, model.embed_lips(windows), atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(
+            found.audio, model.embed_audio(audio_windows(torch.from_numpy(mfcc), 0, 7)), atol=1e-4, rtol=1e-3
+        )
+
+
+def test_a_clip_without_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 frames and 3200 samples hold no window"):
+        sync_embeddings(SyncNet(SMALL).eval(), np.zeros((5, 1, 48, 48), np.uint8), np.zeros((13, 20), np.float32), 3200)
+
+
+@pytest.mark.parametrize("shift", [-3, 0, 4])
+def test_planted_shifts_are_found_in_the_windows_that_both_have(shift: int) -> None:
+    track = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    lips = SyncEmbeddings(lip=track[10:40], audio=torch.zeros(30, 8))
+    sound = SyncEmbeddings(lip=torch.zeros(45, 8), audio=track[10 + shift : 55 + shift])
+    # the sound of window i is that of lip window i + shift
+    assert judge_sync(lips, sound).offset == shift
+    assert judge_sync(lips, sound).frame_confidence.shape == (30,)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_clips_are_read_in_the_order_given_and_padding_is_not_read(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    torch.manual_seed(1)
+    pieces, lengths = tokenizer(), (9, 20, 7, 12)
+    model = reader(vocabulary=len(pieces))
+    seen: dict[int, Tensor] = {}
+
+    def search(_model: object, encoding: Tensor, padding: Tensor, _beam: object) -> list[list[SimpleNamespace]]:
+        """Reads the sentence that belongs to the clip's length."""
+        found = []
+        for row, hidden in zip(encoding, padding, strict=True):
+            real = row[~hidden]
+            seen[len(real)] = real
+            tokens = torch.tensor(pieces.encode(SENTENCES[lengths.index(len(real))]))
+            found.append([SimpleNamespace(tokens=tokens)])
+        return found
+
+    monkeypatch.setattr(judges, "beam_search", search)
+    monkeypatch.setattr(judges, "READ_BATCH", batch)
+    mouths = [waves(n, seed)[:, :MOUTH, :MOUTH, 0].copy() for seed, n in enumerate(lengths)]
+    assert read_lips(model, pieces, mouths, CROP, BEAM) == list(SENTENCES)
+    for mouth in mouths:
+        video = torch.from_numpy(roi_input(mouth, CROP))[None, None]
+        with torch.no_grad():
+            torch.testing.assert_close(seen[len(mouth)], model.encode(None, video)[0], atol=1e-4, rtol=1e-3)
+
+
+def test_the_best_hypothesis_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = tokenizer()
+    best, second = (pieces.encode(text) for text in ("bin blue", "lay red"))
+
+    def search(_model: object, _encoding: object, padding: Tensor, _beam: object) -> list[list[SimpleNamespace]]:
+        ranked = [SimpleNamespace(tokens=torch.tensor(tokens)) for tokens in (best, second)]
+        return [ranked for _ in padding]
+
+    monkeypatch.setattr(judges, "beam_search", search)
+    mouth = waves(8, 0)[:, :MOUTH, :MOUTH, 0].copy()
+    assert best[-1] == EOS
+    assert read_lips(reader(vocabulary=len(pieces)), pieces, [mouth], CROP, BEAM) == ["bin blue"]

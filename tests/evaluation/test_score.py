@@ -1,0 +1,143 @@
+"""Scores of takes from end to end with small random judges, and how clips become a figure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from footage import FACE, MOUTH, made_takes, real_takes
+from training.tiny import CROP, reader, samples, tokenizer
+
+from synctalk.corpora.records import Clip
+from synctalk.errors import UserError
+from synctalk.evaluation.pictures import Take
+from synctalk.evaluation.score import IMAGE_SCORES, ClipScore, Judges, score_takes, summarise, takes_of, write_scores
+from synctalk.models.beam_search import BeamConfig
+from synctalk.models.syncnet import SyncNet, SyncNetConfig
+
+SCORE = ClipScore(
+    id="a", n_frames=20, n_windows=15, lse_c=1.0, lse_d=2.0, offset=0, lse_c_other=0.5, psnr=None, psnr_uint8=None,
+    ssim=None, mouth_psnr=None, mean_mouth_psnr=None, edits=0, n_words=4, reference="a b c d", hypothesis="a b c d",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def judges() -> Judges:
+    torch.manual_seed(0)
+    pieces = tokenizer()
+    sync = SyncNetConfig(
+        image_size=48, in_channels=1, lip_widths=(4,) * 6, audio_widths=(4,) * 6, d_hidden=8, d_embedding=16
+    )
+    beam = BeamConfig(beam=2, length_penalty=1.0, max_len_a=0.0, max_len_b=4, max_tokens=4)
+    return Judges(SyncNet(sync).eval(), "mouth", reader(vocabulary=len(pieces)), pieces, CROP, beam)
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> list[Take]:
+    return real_takes(tmp_path_factory.mktemp("real"))
+
+
+def score(takes: list[Take], judges: Judges) -> list[ClipScore]:
+    return score_takes(takes, judges, face_size=FACE, mouth_size=MOUTH, label="test")
+
+
+@pytest.fixture(scope="module")
+def real_scores(truth: list[Take], judges: Judges) -> list[ClipScore]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYNCTALK_WORKERS", "1")
+        return score(truth, judges)
+
+
+def test_ground_truth_is_scored_in_its_order_without_image_scores(
+    truth: list[Take], real_scores: list[ClipScore]
+) -> None:
+    assert [one.id for one in real_scores] == [take.clip.id for take in truth]
+    assert [one.reference for one in real_scores] == [take.sample.row.transcript for take in truth]
+    assert [one.n_frames for one in real_scores] == [20, 22, 24]
+    assert [one.n_windows for one in real_scores] == [15, 17, 19]
+    assert [one.n_words for one in real_scores] == [6, 6, 6]
+    assert all(getattr(one, name) is None for one in real_scores for name in IMAGE_SCORES)
+
+
+def test_scores_do_not_depend_on_the_worker_count(
+    truth: list[Take], judges: Judges, real_scores: list[ClipScore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTALK_WORKERS", "2")
+    assert score(truth, judges) == real_scores
+
+
+def test_a_take_is_scored_by_itself_but_for_the_other_sound(
+    truth: list[Take], judges: Judges, real_scores: list[ClipScore]
+) -> None:
+    pair = score([truth[2], truth[0]], judges)
+    assert replace(pair[0], lse_c_other=0) == replace(real_scores[2], lse_c_other=0)
+    # the last is compared with the first, so the third of three with the same clip as here
+    assert pair[0].lse_c_other == real_scores[2].lse_c_other != real_scores[2].lse_c
+    assert pair[1].lse_c_other != real_scores[0].lse_c_other
+
+
+def test_a_copy_of_the_real_video_is_perfect_by_pixels_and_equal_by_judges(
+    truth: list[Take], judges: Judges, real_scores: list[ClipScore], tmp_path: Path
+) -> None:
+    made = score(made_takes(truth, tmp_path / "made"), judges)
+    for ours, theirs in zip(made, real_scores, strict=True):
+        assert (ours.psnr, ours.psnr_uint8, ours.mouth_psnr) == (100.0, 100.0, 100.0)
+        assert ours.ssim == pytest.approx(1.0)
+        assert ours.hypothesis == theirs.hypothesis
+        assert ours.n_windows == theirs.n_windows
+
+
+def test_scores_survive_their_file(tmp_path: Path) -> None:
+    scores = [
+        SCORE,
+        replace(SCORE, id="b", psnr=30.0, psnr_uint8=29.0, ssim=0.9, mouth_psnr=25.0, mean_mouth_psnr=24.0),
+    ]
+    write_scores(tmp_path / "lrs2.parquet", scores)
+    assert pq.read_table(tmp_path / "lrs2.parquet").to_pylist() == [asdict(one) for one in scores]
+
+
+def test_wer_is_over_the_words_of_the_corpus_and_no_mean_of_clips() -> None:
+    scores = [replace(SCORE, edits=3, n_words=10), replace(SCORE, edits=1, n_words=1)]
+    figures = summarise(scores, "wer2")
+    assert figures["wer2"].value == pytest.approx(100 * 4 / 11)
+    assert figures["wer2"].n == 2
+
+
+def test_means_by_hand_and_no_image_figures_of_ground_truth() -> None:
+    scores = [replace(SCORE, lse_c=float(c), offset=o) for c, o in ((1, -1), (2, 0), (6, 5), (3, -8))]
+    figures = summarise(scores, "wer1")
+    assert set(figures) == {"lse_c", "lse_d", "offset", "lse_c_other", "offset_within_1", "wer1"}
+    assert figures["lse_c"].value == 3.0
+    assert figures["offset"].value == -1.0
+    assert figures["offset_within_1"].value == 0.5
+    assert figures["lse_d"].low == figures["lse_d"].high == 2.0
+    made = [replace(one, **dict.fromkeys(IMAGE_SCORES, 7.0)) for one in scores]
+    assert {summarise(made, "wer1")[name].value for name in IMAGE_SCORES} == {7.0}
+
+
+def test_takes_are_one_a_sample_with_its_own_clip(tmp_path: Path) -> None:
+    shards = samples(tmp_path / "shards", 3).shards
+    clips = [Clip(row.id, "", "test", f"{row.id}.mp4", f"{row.id}.mp4", "") for row in reversed(shards.rows)]
+    for row in shards.rows:
+        path = tmp_path / "made" / f"{row.id}.mp4"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    real = takes_of(tmp_path, clips, shards, None)
+    made = takes_of(tmp_path, clips, shards, tmp_path / "made")
+    ids = [row.id for row in shards.rows]
+    assert [take.clip.id for take in real] == [take.sample.row.id for take in made] == ids
+    assert [take.generated for take in real] == [None] * 3
+    assert [take.generated for take in made] == [tmp_path / "made" / f"{clip_id}.mp4" for clip_id in ids]
+    np.testing.assert_array_equal(made[2].sample.boxes, shards[2].boxes)
+
+
+def test_a_missing_generated_video_is_named_with_its_mend(tmp_path: Path) -> None:
+    shards = samples(tmp_path / "shards", 1).shards
+    clips = [Clip(row.id, "", "test", "", "", "") for row in shards.rows]
+    with pytest.raises(UserError) as error:
+        takes_of(tmp_path, clips, shards, tmp_path / "made")
+    assert str(error.value) == f"{tmp_path}/made/main/0/00001.mp4: is not there; run `dvc repro generate`"

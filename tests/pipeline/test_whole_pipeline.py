@@ -1,0 +1,116 @@
+"""A whole `dvc repro` at the tiny scale, in a clone of the working tree, as a user would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from import_closure import ROOT
+
+pytestmark = pytest.mark.e2e
+
+
+class Checkout:
+    """A clone of the working tree, uncommitted changes included."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for name in listed.stdout.splitlines():
+            # what the last run left in git is not what is tested
+            if name == "metrics.json" or name.startswith("results/") or name.endswith("dvc.lock"):
+                continue
+            if (ROOT / name).is_file():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, root / name)
+        self.run("git", "init", "-q")
+        self.run("git", "config", "user.name", "test")
+        self.run("git", "config", "user.email", "test@localhost")
+        self.commit("begin")
+
+    def run(self, *command: str) -> str:
+        """Run a command in the checkout and return what it printed; an error shows all of it."""
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "PYTHONPATH": str(self.root),
+        }
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", message)
+
+    def json(self, name: str) -> dict[str, dict[str, float]]:
+        return json.loads((self.root / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    made = Checkout(tmp_path_factory.mktemp("clone") / "synctalk")
+    made.run("python", "-m", "pipeline.scale", "tiny")
+    made.commit("tiny")
+    made.run("dvc", "repro")
+    made.commit("results")
+    return made
+
+
+def test_every_stage_left_its_figures(checkout: Checkout) -> None:
+    metrics = checkout.json("metrics.json")
+    assert set(metrics) == {"lrs2", "lrs3"}
+    named = {"lse_c", "lse_d", "offset", "psnr", "psnr_uint8", "ssim", "mouth_psnr", "lse_c_other"}
+    assert named | {"wer1"} <= set(metrics["lrs2"])
+    assert named | {"wer2"} <= set(metrics["lrs3"])
+    assert metrics == checkout.json("results/methods/base/metrics.json")
+    for table in (1, 2, 4):
+        assert "scale `tiny`" in (checkout.root / f"results/tables/table{table}.md").read_text()
+    page = (checkout.root / "report/index.html").read_text()
+    # the truth and three variants of one clip a corpus
+    assert page.count("<video") == 8
+
+
+def test_generated_videos_are_the_test_clips(checkout: Checkout) -> None:
+    root = checkout.root / "data/generated/base/lrs2"
+    made = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.mp4"))
+    listed = (checkout.root / "data/synthetic/lrs2/test.txt").read_text().split()
+    assert made == sorted(f"main/{name}" for name in listed if "/" in name)
+
+
+def test_a_second_run_does_nothing(checkout: Checkout) -> None:
+    assert "Data and pipelines are up to date." in checkout.run("dvc", "repro")
+    assert checkout.run("git", "status", "--porcelain") == ""
+
+
+def test_another_variant_reuses_everything_and_can_be_compared(checkout: Checkout) -> None:
+    printed = checkout.run("dvc", "exp", "run", "-S", "variant=conv")
+    ran = [line for line in printed.splitlines() if line.startswith("Running stage")]
+    assert ran == ["Running stage 'metrics':", "Running stage 'report':"]
+    assert checkout.json("metrics.json") == checkout.json("results/methods/conv/metrics.json")
+    differences = json.loads(checkout.run("dvc", "metrics", "diff", "--json", "--targets", "metrics.json"))
+    changed = differences["metrics.json"]
+    assert {name.split(".")[0] for name in changed} == {"lrs2", "lrs3"}
+    assert any(name.endswith("psnr") for name in changed)
+    checkout.run("dvc", "exp", "run", "-S", "variant=base")
+    assert checkout.json("metrics.json") == checkout.json("results/methods/base/metrics.json")
+
+
+def test_one_worker_makes_the_same_bytes(checkout: Checkout, tmp_path: Path) -> None:
+    """Shards made again by a single process are those that several made."""
+    before = (checkout.root / "data/shards/lrs2/index.parquet").read_bytes()
+    environment = {"SYNCTALK_WORKERS": "1"}
+    os.environ |= environment
+    try:
+        checkout.run("dvc", "repro", "--force", "--single-item", "crop@lrs2", "features@lrs2", "shard@lrs2")
+    finally:
+        del os.environ["SYNCTALK_WORKERS"]
+    assert (checkout.root / "data/shards/lrs2/index.parquet").read_bytes() == before
+    assert "up to date" in checkout.run("dvc", "repro")

@@ -1,0 +1,172 @@
+"""params.yaml is read strictly: what is wrong is one line that names the dotted key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import yaml
+
+from synctalk.errors import UserError
+from synctalk.params import load, load_entry, read_yaml, validate
+from synctalk.schema import Params, check
+from synctalk.section import section
+
+COMMITTED = Path(__file__).parents[1] / "params.yaml"
+
+
+@section
+class Inner:
+    rate: float
+    name: str
+
+
+@section
+class Outer:
+    inner: Inner
+    widths: tuple[int, ...]
+    form: Literal["a", "b"]
+    many: dict[str, Inner]
+
+
+GOOD: dict[str, Any] = {
+    "inner": {"rate": 0.5, "name": "n"},
+    "widths": [1, 2],
+    "form": "a",
+    "many": {"x": {"rate": 1.0, "name": "m"}},
+}
+
+
+def changed(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy of nested `data` with one value set, or taken away where it is None."""
+    key, _, rest = path.partition(".")
+    copy = dict(data)
+    if rest:
+        copy[key] = changed(copy[key], rest, value)
+    elif value is None:
+        del copy[key]
+    else:
+        copy[key] = value
+    return copy
+
+
+def write(path: Path, data: object) -> Path:
+    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def test_a_section_becomes_frozen_records(tmp_path: Path) -> None:
+    outer = load("part", Outer, write(tmp_path / "params.yaml", {"part": GOOD}))
+    assert outer == Outer(
+        inner=Inner(rate=0.5, name="n"), widths=(1, 2), form="a", many={"x": Inner(rate=1.0, name="m")}
+    )
+    with pytest.raises(AttributeError):
+        outer.form = "b"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("inner.rat", 1.0, "part.inner.rat is an unknown key"),
+        ("many.x.nam", "m", "part.many.x.nam is an unknown key"),
+        ("inner.rate", None, "part.inner.rate is missing"),
+        ("many.x.name", None, "part.many.x.name is missing"),
+        ("inner.rate", "fast", "part.inner.rate input should be a valid number, not 'fast'"),
+        ("inner.rate", "0.5", "part.inner.rate input should be a valid number, not '0.5'"),
+        ("inner.name", 3, "part.inner.name input should be a valid string, not 3"),
+        ("widths", [1, 2.5], "part.widths.1 input should be a valid integer"),
+        ("widths", True, "part.widths input should be a valid array, not True"),
+        ("form", "c", "part.form input should be 'a' or 'b', not 'c'"),
+    ],
+)
+def test_a_wrong_key_is_one_line_with_its_dotted_name(tmp_path: Path, path: str, value: object, line: str) -> None:
+    file = write(tmp_path / "params.yaml", {"part": changed(GOOD, path, value)})
+    with pytest.raises(UserError) as error:
+        load("part", Outer, file)
+    assert str(error.value).startswith(f"params.yaml: {line}")
+    assert "\n" not in str(error.value)
+
+
+def test_further_errors_are_counted() -> None:
+    with pytest.raises(UserError, match=r"part\.inner\.name is missing \(and 1 more\); mend the key"):
+        validate(changed(changed(GOOD, "inner.name", None), "form", None), Outer, "part")
+
+
+@pytest.mark.parametrize(("kind", "value"), [(int, True), (int, 1.5), (int, "1"), (float, "1"), (str, 1), (bool, 1)])
+def test_single_values_are_not_converted(tmp_path: Path, kind: type, value: object) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: seed input should be"):
+        load("seed", kind, write(tmp_path / "params.yaml", {"seed": value}))
+
+
+def test_a_whole_number_is_a_number_and_a_date_is_not(tmp_path: Path) -> None:
+    assert load("lr", float, write(tmp_path / "params.yaml", {"lr": 1})) == 1.0
+    (tmp_path / "params.yaml").write_text("seed: 2024-01-01\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"seed input should be a valid integer"):
+        load("seed", int, tmp_path / "params.yaml")
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    file = write(tmp_path / "params.yaml", {"part": GOOD})
+    with pytest.raises(UserError, match="parts is missing"):
+        load("parts", Outer, file)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("a: [1", "is no YAML"), ("", "holds no keys"), ("- 1", "holds no keys"), (None, "is not there")]
+)  # fmt: skip
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str | None, reason: str) -> None:
+    file = tmp_path / "params.yaml"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        read_yaml(file)
+    assert str(error.value).startswith(f"{file}: {reason}")
+    assert "\n" not in str(error.value)
+
+
+def test_one_entry_is_read_without_a_look_at_the_others(tmp_path: Path) -> None:
+    file = write(tmp_path / "params.yaml", {"corpora": {"good": GOOD["inner"], "bad": {"rate": "x"}}})
+    assert load_entry("corpora", "good", Inner, file) == Inner(rate=0.5, name="n")
+    with pytest.raises(UserError, match=r"corpora\.bad\.(name is missing|rate)"):
+        load_entry("corpora", "bad", Inner, file)
+    with pytest.raises(UserError, match=r"corpora\.lrs9 is missing; take one of good, bad"):
+        load_entry("corpora", "lrs9", Inner, file)
+    with pytest.raises(UserError, match=r"methods\.base is missing"):
+        load_entry("methods", "base", Inner, file)
+    with pytest.raises(UserError, match=r"corpora\.lrs2 is missing; mend the key"):
+        load_entry("corpora", "lrs2", Inner, write(tmp_path / "flat.yaml", {"corpora": "lrs2"}))
+
+
+def test_the_committed_file_is_right() -> None:
+    params = check(COMMITTED)
+    assert isinstance(params, Params)
+    assert params.variant in params.methods
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda p: changed(p, "variant", "bass"), r"variant 'bass' is no method; take one of base, "),
+        (
+            lambda p: changed(p, "methods.base.supervisor", "teacher"),
+            r"methods\.base\.supervisor 'teacher' is no fine-tuned model; take one of av_hubert, ",
+        ),
+        (
+            lambda p: changed(p, "evaluate.observers.lrs2", "nobody"),
+            r"evaluate\.observers\.lrs2 'nobody' is no observer",
+        ),
+        (lambda p: changed(p, "mouth_crop", 999), r"mouth_crop 999 is larger than crop\.mouth\.size"),
+        (lambda p: changed(p, "crop.face_size", 80), r"the generator makes faces of \d+ pixels, crop\.face_size is 80"),
+        (lambda p: changed(p, "crop.face_sise", 96), r": crop\.face_sise is an unknown key"),
+        (lambda p: changed(p, "shards", None), r": shards is missing"),
+    ],
+)
+def test_what_one_section_says_of_another_is_checked(
+    tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], line: str
+) -> None:
+    file = write(tmp_path / "params.yaml", change(read_yaml(COMMITTED)))
+    with pytest.raises(UserError, match=line) as error:
+        check(file)
+    assert "\n" not in str(error.value)
