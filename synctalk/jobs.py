@@ -58,6 +58,10 @@ def _start_worker() -> None:
     import cv2
 
     cv2.setNumThreads(0)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)  # a forked process hangs in OpenMP's threads of its parent; one core each is right too
 
 
 def progress_bar(**options: Any) -> tqdm[Any]:  # noqa: ANN401  # tqdm's own options
@@ -76,7 +80,7 @@ def map_ordered(
                 yield function(item)
                 progress.update()
             return
-        # fork keeps start-up at milliseconds; stages that fork have started no threads of torch or OpenMP before
+        # fork keeps start-up at milliseconds; _start_worker leaves the parent's threads of torch alone
         context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
             for result in pool.map(function, items, chunksize=1):

@@ -48,11 +48,10 @@ def fail_at_three(number: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_an_item_comes_after_the_results_before_it(workers: int) -> None:
-    seen = []
+    results = map_ordered(fail_at_three, list(range(6)), label="test", workers=workers)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(UserError, match="clip 3: is broken"):
-        for result in map_ordered(fail_at_three, list(range(6)), label="test", workers=workers):
-            seen.append(result)
-    assert seen == [0, 1, 2]
+        next(results)
 
 
 def test_errors_come_out_of_a_worker_as_they_went_in() -> None:
@@ -100,9 +99,11 @@ def test_the_key_of_inputs_follows_their_bytes_and_not_their_place(tmp_path: Pat
 
 def interrupt(*parts: object) -> Path:
     """A scratch of stage `s` that an error ends, with a file in it."""
-    with pytest.raises(KeyError), scratch("s", *parts) as folder:
-        (folder / "unit").write_text("done")
-        raise KeyError
+    held = scratch("s", *parts)
+    folder = held.__enter__()
+    (folder / "unit").write_text("done")
+    error = KeyError("unit")
+    assert not held.__exit__(KeyError, error, None)
     return folder
 
 

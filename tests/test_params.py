@@ -114,8 +114,9 @@ def test_a_missing_section_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("a: [1", "is no YAML"), ("", "holds no keys"), ("- 1", "holds no keys"), (None, "is not there")]
-)  # fmt: skip
+    ("text", "reason"),
+    [("a: [1", "is no YAML"), ("", "holds no keys"), ("- 1", "holds no keys"), (None, "is not there")],
+)
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str | None, reason: str) -> None:
     file = tmp_path / "params.yaml"
     if text is not None:

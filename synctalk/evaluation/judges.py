@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synctalk.features.roi_input import roi_input
+from synctalk.jobs import progress_bar
 from synctalk.metrics.lse import LipSync, lse
 from synctalk.models.beam_search import BeamConfig, beam_search
 from synctalk.models.lip_reader import LipReader
@@ -31,7 +32,7 @@ class SyncEmbeddings:
     audio: Tensor
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def sync_embeddings(
     model: SyncNet, pictures: NDArray[np.uint8], mfcc: NDArray[np.float32], n_samples: int
 ) -> SyncEmbeddings:
@@ -50,7 +51,7 @@ def judge_sync(lips: SyncEmbeddings, sound: SyncEmbeddings) -> LipSync:
     return lse(lips.lip[:n_windows], sound.audio[:n_windows])
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def read_lips(
     model: LipReader, tokenizer: Tokenizer, mouths: Sequence[NDArray[np.uint8]], crop: int, beam: BeamConfig
 ) -> list[str]:
@@ -59,7 +60,8 @@ def read_lips(
     model.to(place)
     order = sorted(range(len(mouths)), key=lambda number: len(mouths[number]))
     texts = [""] * len(mouths)
-    for start in range(0, len(order), READ_BATCH):
+    starts = range(0, len(order), READ_BATCH)
+    for start in progress_bar(iterable=starts, desc="read lips", unit="batch"):
         numbers = order[start : start + READ_BATCH]
         n_frames = torch.tensor([len(mouths[number]) for number in numbers])
         video = pad_stack([torch.from_numpy(roi_input(mouths[number], crop)) for number in numbers])[:, None]

@@ -19,7 +19,7 @@ from synctalk.training.loop import device
 from synctalk.training.text import Tokenizer
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def alignment_figures(model: AVSyncNet, samples: SampleCache, crop: int) -> dict[str, list[float]]:
     """Per clip: mean L1 distance (per dimension) of paired f^a and f^v, of unpaired ones, and retrieval accuracy.
 

@@ -69,8 +69,16 @@ def _crop_part(part: _Part) -> None:
 
 
 def file_stamp(root: Path, clip: Clip) -> tuple[str, int, int]:
-    """Identity of a clip's video for resuming: id, bytes, modification time."""
-    status = (root / clip.video).stat()
+    """Identity of a clip's video for resuming: id, bytes, modification time.
+
+    Raises:
+        UserError: the video is gone since the index was made.
+    """
+    path = root / clip.video
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(path, f"cannot be read ({error.strerror})", "run `dvc repro index`") from error
     return clip.id, status.st_size, status.st_mtime_ns
 
 

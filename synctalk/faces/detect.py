@@ -64,11 +64,15 @@ class YuNet:
 
     def __init__(self, weights: Path, det_size: int, min_score: float) -> None:
         self.det_size = det_size
+        # OpenCV warns of choices that this makes no use of, and says a second time what is wrong with a model
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             self.net = cv2.FaceDetectorYN.create(str(weights), "", (det_size, det_size), min_score, 0.3)
             self(BLANK)  # other networks load and fail at the first frame only
         except cv2.error as error:
             raise UserError(weights, "is no YuNet model", f"bring {OBTAIN['yunet']}") from error
+        finally:
+            cv2.utils.logging.setLogLevel(level)
 
     def __call__(self, frame: NDArray[np.uint8]) -> list[Detection]:
         """Faces of an RGB frame, in its own pixels."""

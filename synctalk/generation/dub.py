@@ -2,7 +2,8 @@
 with length.
 
 Two passes over the video: the first looks for faces in every k-th frame, the second makes and pastes. Frames keep
-their number, size and times; pixels outside the face boxes, and frames without a face, are those of the input.
+their number, size and times; pixels outside the lower halves of the face boxes, and frames without a face, are those
+of the input.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, UserError
-from synctalk.faces.crop import crop_face, paste_back, whole_boxes
+from synctalk.faces.blend import blend_back, colour_map, map_colours
+from synctalk.faces.crop import crop_face, whole_boxes
 from synctalk.faces.detect import Detector
 from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_track, shot_changes, thumbnail
 from synctalk.features import stacked_log_fbank
@@ -65,6 +67,14 @@ class Footage:
     cuts: list[int]
 
 
+@dataclass(frozen=True)
+class _Person:
+    """What stays the same over a track: its first face [1, S, S, 3], and the map from made to real colours [4, 3]."""
+
+    reference: NDArray[np.uint8]
+    colours: NDArray[np.float64]
+
+
 def look(path: Path, stream: VideoStream, detector: Detector) -> Footage:
     """Detect faces in every k-th frame and find the shot changes."""
     sampled, thumbnails = [], []
@@ -94,16 +104,23 @@ def shot_tracks(footage: Footage, n_frames: int, fps: float) -> list[FaceTrack]:
 
 
 def _made_frames(
-    model: SyncTalklip, frames: list[NDArray[np.uint8]], numbers: list[int], track: FaceTrack, reference:
-        NDArray[np.uint8],
-    fbank: NDArray[np.float32], rows: NDArray[np.int64],
-) -> list[NDArray[np.uint8]]:  # fmt: skip
-    """Frames of one track with generated faces in them."""
+    model: SyncTalklip,
+    frames: list[NDArray[np.uint8]],
+    numbers: list[int],
+    track: FaceTrack,
+    person: _Person | None,
+    fbank: NDArray[np.float32],
+    rows: NDArray[np.int64],
+) -> tuple[list[NDArray[np.uint8]], _Person]:
+    """Frames of one track with generated faces in them, and what later frames of the track need; None begins one."""
     places = [number - track.start for number in numbers]
     boxes = whole_boxes(track.boxes[places], (frames[0].shape[0], frames[0].shape[1]))
     faces = np.stack([crop_face(f, box, model.config.face_size) for f, box in zip(frames, boxes, strict=True)])
-    made = generate_faces(model, faces, reference[None], fbank, rows[numbers], BATCH_FRAMES)
-    return [paste_back(frame, face, box) for frame, face, box in zip(frames, made, boxes, strict=True)]
+    reference = faces[:1] if person is None else person.reference
+    made = generate_faces(model, faces, reference, fbank, rows[numbers], BATCH_FRAMES)
+    person = person or _Person(reference, colour_map(made, faces))
+    made = map_colours(made, person.colours)
+    return [blend_back(frame, face, box) for frame, face, box in zip(frames, made, boxes, strict=True)], person
 
 
 def dubbed_frames(
@@ -116,7 +133,7 @@ def dubbed_frames(
     seconds = stream.pts_s - stream.start_s
     rows = np.clip(np.floor(seconds * FPS + 0.5).astype(np.int64), 0, len(fbank) - 1)
     track_of = {number: track for track in tracks for number in range(track.start, track.start + len(track))}
-    references: dict[int, NDArray[np.uint8]] = {}
+    persons: dict[int, _Person] = {}
     waiting: list[NDArray[np.uint8]] = []
     numbers: list[int] = []
 
@@ -124,10 +141,8 @@ def dubbed_frames(
         track = track_of.get(numbers[0])
         if track is None:
             return waiting
-        if track.start not in references:
-            box = whole_boxes(track.boxes[:1], (waiting[0].shape[0], waiting[0].shape[1]))[0]
-            references[track.start] = crop_face(waiting[0], box, model.config.face_size)
-        return _made_frames(model, waiting, numbers, track, references[track.start], fbank, rows)
+        made, persons[track.start] = _made_frames(model, waiting, numbers, track, persons.get(track.start), fbank, rows)
+        return made
 
     for number, frame in enumerate(iter_frames(path, np.arange(stream.n_frames))):
         if numbers and (len(numbers) == BATCH_FRAMES or track_of.get(number) is not track_of.get(numbers[0])):

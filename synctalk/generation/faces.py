@@ -21,7 +21,7 @@ def face_pixels(faces: Tensor) -> NDArray[np.uint8]:
     return (faces.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
 
-@torch.inference_mode()
+@torch.no_grad()  # no inference mode: weights that are moved in it can never be trained again
 def generate_faces(
     model: SyncTalklip,
     pose_faces: NDArray[np.uint8],

@@ -109,6 +109,9 @@ def probe(path: Path) -> MediaInfo:
                 if packet.pts is None or packet.time_base is None:
                     continue
                 start = float(packet.pts * packet.time_base)
+                if packet.is_corrupt and "mp4" in container.format.name:
+                    # the index in front promises more than the file has; a broken-off transport stream is ordinary
+                    raise ClipError(Reason.UNDECODABLE, f"{path.name} breaks off after {start:.2f} s")
                 if packet.stream is video:
                     if not packet.is_discard:
                         video_pts.append(start)

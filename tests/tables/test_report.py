@@ -1,0 +1,246 @@
+"""The report: what it marks, chooses and checks, and that the page is one file which needs no other."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from evaluation.footage import FACE, made_takes, real_takes, waves
+
+from synctalk.media.probe import probe
+from synctalk.tables.report import (
+    ClipView,
+    Curve,
+    TakeView,
+    choose_clips,
+    data_uri,
+    face_strip,
+    marked_words,
+    read_curves,
+    render,
+    sanity_checks,
+    table_rows,
+    take_view,
+)
+from synctalk.tables.table import Cell, caption, method_table
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "right"),
+    [
+        ("bin blue at f", "bin blue at f", "1111"),
+        ("bin blue at f", "bin red at f", "1011"),
+        ("bin blue at f", "blue at f now", "1110"),
+        ("a b a", "a a a", "110"),
+        ("a b", "b a", "10"),
+        ("", "bin blue", "00"),
+        ("bin blue", "", ""),
+    ],
+)
+def test_words_of_a_longest_common_subsequence_are_right(reference: str, hypothesis: str, right: str) -> None:
+    marked = marked_words(reference, hypothesis)
+    assert [word for word, _ in marked] == hypothesis.split()
+    if (reference, hypothesis) in {("a b a", "a a a"), ("a b", "b a")}:
+        # more than one subsequence is longest; all are as long
+        assert sum(good for _, good in marked) == right.count("1")
+    else:
+        assert "".join(str(int(good)) for _, good in marked) == right
+
+
+def test_clips_are_the_worst_the_best_and_evenly_between() -> None:
+    scores = pd.DataFrame({"id": list("gfedcba"), "lse_c": [7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]})
+    assert choose_clips(scores, 4) == ["a", "c", "e", "g"]
+    assert choose_clips(scores, 2) == ["a", "g"]
+    assert choose_clips(scores, 99) == list("abcdefg")
+    assert choose_clips(scores.assign(lse_c=1.0), 2) == ["a", "g"]  # ties by id
+
+
+def figures(**changes: float) -> dict[str, float]:
+    good = {
+        "wer1": 40.0, "offset_within_1": 0.95, "mouth_psnr": 25.0, "mean_mouth_psnr": 24.0, "lse_c": 3.0,
+        "lse_c_other": 1.0,
+    }  # fmt: skip
+    return good | changes
+
+
+def test_checks_hold_where_the_figures_bear_them_out() -> None:
+    checks = sanity_checks({"lrs2": figures()}, {"base": {"lrs2": figures()}})
+    assert [check.holds for check in checks] == [True] * 4
+    assert [check.measured for check in checks] == ["40.0 %", "95%", "25.00 dB against 24.00 dB", "3.00 against 1.00"]
+    assert all(check.statement.startswith("lrs2") for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("real", "made", "broken"),
+    [
+        ({"wer1": 50.0}, {}, "WER below 50 %"),
+        ({"offset_within_1": 0.89}, {}, "offset within one frame"),
+        ({}, {"mouth_psnr": 23.9}, "lrs2, base: the mouth is closer"),
+        ({}, {"lse_c": 1.0}, "lrs2, base: LSE-C"),
+    ],
+)
+def test_a_check_that_does_not_hold_is_the_one_that_is_broken(
+    real: dict[str, float], made: dict[str, float], broken: str
+) -> None:
+    checks = sanity_checks({"lrs2": figures(**real)}, {"base": {"lrs2": figures(**made)}})
+    assert [broken in check.statement for check in checks] == [not check.holds for check in checks]
+
+
+def test_curves_are_scaled_to_their_box(tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text("step,loss,rare,once\n0,3,,\n10,2,5,\n20,1,5,7\n", encoding="utf-8")
+    loss, rare = read_curves("train", path)
+    assert (loss.stage, loss.name, loss.last) == ("train", "loss", 1.0)
+    places = [tuple(map(float, point.split(","))) for point in loss.points.split()]
+    np.testing.assert_allclose(places, [(0, 1), (50, 29 - 28 / 1.96), (100, 29)], atol=0.05)
+    assert rare.points == "50.0,29.0 100.0,29.0"
+
+
+def test_rows_of_the_page_say_what_was_not_run() -> None:
+    cells = [
+        Cell("lrs2", "base", "ssim", 0.9, 0.85, 0.95, 40, 0.93),
+        Cell("lrs2", "base", "lse_c", None, None, None, None, 9.29),
+        Cell("lrs3", "base", "lse_c", 1.0, 0.5, 1.5, 40, None),
+    ]
+    first, second = table_rows(cells)
+    assert (first["corpus"], first["method"], second["corpus"]) == ("lrs2", "base", "lrs3")
+    ssim, lse_c = first["cells"]
+    assert (ssim["ours"], ssim["interval"], ssim["paper"], ssim["ran"]) == ("0.900", "0.850 – 0.950", "0.93", True)
+    assert (lse_c["ours"], lse_c["interval"], lse_c["paper"], lse_c["ran"]) == ("not run", "", "9.29", False)
+    assert second["cells"][0]["paper"] == ""
+
+
+def decoded(uri: str, kind: str) -> bytes:
+    head, _, body = uri.partition(",")
+    assert head == f"data:{kind};base64"
+    return base64.b64decode(body, validate=True)
+
+
+def test_the_strip_shows_first_and_last_face_in_rgb() -> None:
+    faces = np.zeros((30, 32, 32, 3), np.uint8)
+    faces[0], faces[-1] = (250, 0, 0), (0, 0, 250)
+    blob = decoded(face_strip(faces), "image/jpeg")
+    strip = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert strip.shape == (32, 320, 3)
+    np.testing.assert_allclose(strip[16, 8], (250, 0, 0), atol=12)
+    np.testing.assert_allclose(strip[16, 312], (0, 0, 250), atol=12)
+
+
+SCORE = {
+    "lse_c": 3.0, "lse_d": 6.5, "offset": -1, "psnr": None, "mouth_psnr": None, "reference": "bin blue",
+    "hypothesis": "bin red",
+}  # fmt: skip
+
+
+def test_real_takes_are_encoded_for_browsers_and_generated_ones_taken_as_they_are(tmp_path: Path) -> None:
+    truth = real_takes(tmp_path, 1)
+    made = made_takes(truth, tmp_path / "made")
+    real = take_view("ground_truth", truth[0], SCORE, FACE)
+    copy = take_view("base", made[0], SCORE | {"psnr": 30.126, "mouth_psnr": 25.0}, FACE)
+    assert made[0].generated is not None
+    assert decoded(copy.video, "video/mp4") == made[0].generated.read_bytes()
+    (tmp_path / "again.mp4").write_bytes(decoded(real.video, "video/mp4"))
+    info = probe(tmp_path / "again.mp4")
+    assert info.video is not None
+    assert info.video.n_frames == 20
+    assert real.figures == {"LSE-C": "3", "LSE-D": "6.50", "offset": "-1"}
+    assert copy.figures == real.figures | {"PSNR": "30.13", "mouth PSNR": "25"}
+    assert real.words == [("bin", True), ("red", False)]
+    assert decoded(real.strip, "image/jpeg")[:2] == b"\xff\xd8"
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, and all text outside of scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags[-1:] and self.tags[-1][0] not in {"script", "style"}:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+NASTY = "<script>alert('x')</script> & \"quoted\""
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    take = TakeView(
+        method="base",
+        video=data_uri("video/mp4", b"film"),
+        strip=face_strip(waves(4, 0)[:, :32, :32]),
+        figures={"LSE-C": "3"},
+        words=[("bin", True), ("</b>", False)],
+    )
+    silent = TakeView("conv", take.video, take.strip, {}, [])
+    cells = method_table(1, {"base": {"lrs2": {"lse_c": {"value": 8.0, "low": 7.0, "high": 9.0, "n": 40}}}})
+    return render(
+        title="report",
+        scale="demo",
+        variant="base",
+        variant_row="synctalklip",
+        about=NASTY,
+        tables=[{"heading": "Table 1", "caption": caption(1, "demo"), "rows": table_rows(cells)}],
+        checks=sanity_checks({"lrs2": figures()}, {"base": {"lrs2": figures(lse_c=0.5)}}),
+        funnels={
+            "lrs2": {"clips": 50, "kept": 49, "keep_rate": 0.98, "hours": 0.5, "rejected": {"no_face": 1}},
+            "lrs3": {"clips": 5, "kept": 5, "keep_rate": 1.0, "hours": 0.1, "rejected": {}},
+        },
+        clips=[ClipView("lrs2", "main/1/<b>", NASTY, [take, silent])],
+        curves=[Curve("train/base", "loss", 0.5, "0.0,1.0 100.0,29.0")],
+    )
+
+
+def test_the_page_needs_no_other_file(page: str) -> None:
+    tags = Page(page).tags
+    sources = [attributes[name] for _, attributes in tags for name in ("src", "href", "srcset", "poster", "data")
+               if name in attributes]  # fmt: skip
+    assert len(sources) == 4
+    assert all(source is not None and source.startswith("data:") for source in sources)
+    assert not {"link", "iframe", "object", "base"} & {tag for tag, _ in tags}
+    assert not re.search(r"https?://|url\(|@import|fetch\(|import\(", page)
+    assert page.lower().startswith("<!doctype html>")
+    assert page.count("<html") == page.count("</html>") == 1
+
+
+def test_videos_and_strips_are_inside(page: str) -> None:
+    tags = Page(page).tags
+    videos = [attributes["src"] for tag, attributes in tags if tag == "video"]
+    assert videos == [data_uri("video/mp4", b"film")] * 2
+    assert sum(tag == "img" for tag, _ in tags) == 2
+
+
+def test_text_is_escaped(page: str) -> None:
+    parsed = Page(page)
+    assert sum(tag == "script" for tag, _ in parsed.tags) == 1  # the page's own
+    assert parsed.text.count(NASTY) == 2
+    assert "main/1/<b>" in parsed.text
+    assert "&lt;/b&gt;" in page
+
+
+def test_the_page_says_what_was_measured(page: str) -> None:
+    text = Page(page).text
+    for words in (
+        "scale `demo`", "8.00 7.00 – 9.00 paper 9.29", "not run", "98.0 %", "no_face 1", "nothing read", "LSE-C 3",
+        "0.50 against 1.00 no", "40.0 % yes",
+    ):  # fmt: skip
+        assert words in text
+    rows = {attributes.get("class", "") for tag, attributes in Page(page).tags if tag == "tr"}
+    assert {"variant", "unrun"} <= {name for row in rows for name in (row or "").split()}

@@ -1,0 +1,157 @@
+"""Tables: the paper's figures in their places, ours beside them, and rows that were not run saying so."""
+
+from __future__ import annotations
+
+import csv
+import io
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from synctalk.tables.paper_figures import paper_table
+from synctalk.tables.table import (
+    CORPORA,
+    METRICS_1,
+    READERS_2,
+    Cell,
+    caption,
+    method_table,
+    reader_table,
+    show,
+    to_csv,
+    to_markdown,
+)
+
+
+def interval(value: float, n: int = 40) -> dict[str, float]:
+    return {"value": value, "low": value - 0.5, "high": value + 0.25, "n": n}
+
+
+BASE = {"lrs2": {"lse_c": interval(8.0), "psnr": interval(25.0), "psnr_uint8": interval(30.85), "wer1": interval(30.0)}}
+
+
+def pick(cells: list[Cell], corpus: str, method: str, metric: str) -> Cell:
+    (found,) = [one for one in cells if (one.corpus, one.method, one.metric) == (corpus, method, metric)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "corpus", "method", "metric", "printed"),
+    [
+        (1, "lrs2", "synctalklip", "lse_c", 9.29),
+        (1, "lrs3", "synctalklip", "lse_c", 8.38),
+        (1, "lrs2", "synctalklip", "wer1", 19.7),
+        (1, "lrs3", "synctalklip", "wer2", 19.1),
+        (1, "lrs3", "synctalklip", "wer1", None),
+        (1, "lrs2", "ground_truth", "psnr", None),
+        (1, "lrs2", "identity_memory", "wer1", None),
+        (1, "lrs3", "identity_memory", "lse_c", None),
+        (1, "lrs2", "nobody", "lse_c", None),
+        (2, None, "av_syncnet_conv", "wer", 26.1),
+        (3, None, "wo_lip_reading", "lse_c", 8.40),
+        (4, "lrs3", "synctalklip_freeze", "wer3", 81.8),
+        (5, None, "talklip", "sync_mean", 3.84),
+    ],
+)
+def test_figures_of_the_paper_are_found(
+    number: int, corpus: str | None, method: str, metric: str, printed: float | None
+) -> None:
+    assert paper_table(number).figure(method, metric, corpus) == printed
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_the_papers_figures_are_those_of_the_reference_copy(shared: Path, number: int) -> None:
+    ours = resources.files("synctalk.tables") / "paper" / f"table{number}.csv"
+    theirs = shared / "paper" / "tables" / f"table{number}.csv"
+    assert ours.read_text(encoding="utf-8") == theirs.read_text(encoding="utf-8")
+
+
+def test_every_row_of_the_paper_is_kept_in_its_order() -> None:
+    cells = method_table(1, {"base": BASE})
+    for corpus in CORPORA:
+        here = list(dict.fromkeys(one.method for one in cells if one.corpus == corpus))
+        assert here == paper_table(1).methods(corpus)
+    assert len(cells) == (9 + 6) * (len(METRICS_1) + 1)
+    assert {one.metric for one in cells if one.corpus == "lrs3"} == {*METRICS_1, "wer2"}
+    assert {one.metric for one in method_table(4, {})} == {*METRICS_1, "wer3"}
+
+
+def test_ours_stand_beside_the_papers_of_the_same_method() -> None:
+    cells = method_table(1, {"base": BASE, "conv": {"lrs2": {"lse_c": interval(1.0)}}})
+    found = pick(cells, "lrs2", "synctalklip", "lse_c")
+    assert (found.ours, found.low, found.high, found.n, found.paper) == (8.0, 7.5, 8.25, 40, 9.29)
+    assert found.difference == pytest.approx(-1.29)
+    # the variants are rows of table 4, not of table 1
+    assert sum(one.ours is not None for one in cells) == 4
+    variants = method_table(4, {"conv": {"lrs3": {"lse_c": interval(1.0)}}})
+    assert pick(variants, "lrs3", "synctalklip_conv", "lse_c").ours == 1.0
+    assert sum(one.ours is not None for one in variants) == 1
+
+
+def test_the_papers_psnr_stands_beside_the_wrapping_one_only() -> None:
+    cells = method_table(1, {"base": BASE})
+    wrapping, true = (pick(cells, "lrs2", "synctalklip", name) for name in ("psnr_uint8", "psnr"))
+    assert (wrapping.ours, wrapping.paper) == (30.85, 31.85)
+    assert wrapping.difference == pytest.approx(-1.0)
+    assert (true.ours, true.paper, true.difference) == (25.0, None, None)
+    assert all(one.paper is None for one in cells if one.metric == "psnr")
+
+
+def test_readers_of_table_2_are_those_of_the_paper() -> None:
+    cells = reader_table({"av_syncnet": {"wer": interval(30.0)}, "unknown": {"wer": interval(1.0)}})
+    assert [one.method for one in cells] == list(READERS_2) == paper_table(2).methods()
+    assert [one.paper for one in cells] == [25.0, 26.0, 26.1, 40.9]
+    assert [one.ours for one in cells] == [None, 30.0, None, None]
+
+
+def test_figures_as_they_are_shown() -> None:
+    assert show(Cell("lrs2", "m", "lse_c", 8.123, 7.5, 8.3, 40, 9.29)) == "8.12 [7.50, 8.30] (paper 9.29)"
+    assert show(Cell("lrs2", "m", "ssim", 0.9, 0.85, 0.95, 40, None)) == "0.900 [0.850, 0.950]"
+    assert show(Cell("lrs2", "m", "wer1", None, None, None, None, 23.4)) == "not run (paper 23.4)"
+    assert show(Cell("lrs2", "m", "psnr", None, None, None, None, None)) == "–"
+
+
+def test_csv_has_one_line_a_figure_and_blanks_for_what_is_not_there() -> None:
+    cells = method_table(1, {"base": BASE})
+    text = to_csv(cells)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert list(rows[0]) == ["corpus", "method", "metric", "ours", "low", "high", "n", "paper", "difference"]
+    assert len(rows) == len(cells)
+    assert "lrs2,synctalklip,lse_c,8.0000,7.5000,8.2500,40,9.2900,-1.2900\n" in text
+    assert "lrs2,synctalklip,psnr,25.0000,24.5000,25.2500,40,,\n" in text
+    assert "lrs2,talklip,lse_c,,,,,8.5300,\n" in text
+
+
+def test_markdown_has_a_block_a_corpus_and_says_what_was_not_run() -> None:
+    text = to_markdown(method_table(1, {"base": BASE}), "Caption.")
+    lines = text.splitlines()
+    assert lines[0] == "Caption."
+    assert "**lrs2**, n = 40 clips" in lines
+    assert "**lrs3**" in lines  # nothing was run there, so no count
+    header = lines.index("| method | LSE-C ↑ | LSE-D ↓ | PSNR ↑ | PSNR (uint8) ↑ | SSIM ↑ | WER1 % ↓ |")
+    assert lines[header + 1] == "|---|---:|---:|---:|---:|---:|---:|"
+    table = lines[header + 2 : lines.index("**lrs3**") - 1]
+    assert len(table) == 9
+    assert {line.count("|") for line in table} == {8}
+    talklip = "| talklip | not run (paper 8.53) | not run (paper 5.87) | – | not run (paper 30.42) | "
+    assert talklip + "not run (paper 0.81) | not run (paper 23.4) |" in table
+    ours = "| synctalklip | 8.00 [7.50, 8.25] (paper 9.29) | not run (paper 5.52) | 25.00 [24.50, 25.25] | "
+    assert any(line.startswith(ours) for line in table)
+    assert lines[lines.index("**lrs3**") + 2].endswith("| WER2 % ↓ |")
+
+
+def test_unequal_counts_of_clips_are_all_named() -> None:
+    cells = [Cell("lrs2", "a", "wer", 1.0, 1.0, 1.0, 40, None), Cell("lrs2", "b", "wer", 1.0, 1.0, 1.0, 38, None)]
+    assert "**lrs2**, n = 38, 40 clips" in to_markdown(cells, "").splitlines()
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_the_caption_names_the_scale_and_what_values_compare_with(number: int) -> None:
+    demo, paper = caption(number, "demo"), caption(number, "paper")
+    assert demo.startswith(f"Table {number}. ")
+    assert "scale `demo`" in demo
+    assert "scale `paper`" in paper
+    assert "synthetic" in demo
+    assert "synthetic" not in paper
+    assert ("subtracts bytes" in demo) == (number != 2)

@@ -1,0 +1,59 @@
+"""What the tests of training share: a short schedule, curves read back, and a run that is cut off between updates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from synctalk.training.loop import TrainState
+from synctalk.training.optim import Optimizer, OptimParams
+
+OPTIM = OptimParams(
+    steps=60, batch_clips=1, lr=0.01, warmup_steps=5, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98,
+    weight_decay=0.0, clip_norm=1.0,
+)  # fmt: skip
+
+
+def curve(state: TrainState, name: str) -> list[float]:
+    """Logged values of one scalar, a row every ten steps."""
+    return [value for _, of, value in state.curves if of == name]
+
+
+class CutOffError(Exception):
+    pass
+
+
+def train_until_update(train: Callable[[Path], nn.Module], folder: Path, number: int) -> None:
+    """`train`, which ends with an error just before update `number` (from 0) of any optimiser; all steps are saved."""
+    updates = 0
+    real = Optimizer.step
+
+    def step(self: Optimizer, loss: Tensor, step: int) -> float:
+        nonlocal updates
+        if updates == number:
+            raise CutOffError
+        updates += 1
+        return real(self, loss, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("synctalk.training.loop.SAVE_EVERY_S", 0.0)
+        patch.setattr(Optimizer, "step", step)
+        with pytest.raises(CutOffError):
+            train(folder)
+
+
+def assert_resumes(train: Callable[[Path], nn.Module], folder: Path, cut_at: int) -> None:
+    """`train` in one go, and cut off before update `cut_at` and gone on with, ends with the same bits."""
+    for name in ("whole", "cut"):
+        (folder / name).mkdir()
+    whole = train(folder / "whole").state_dict()
+    train_until_update(train, folder / "cut", cut_at)
+    assert 0 < torch.load(folder / "cut" / "checkpoint.pt", weights_only=True)["step"] < cut_at + 1
+    resumed = train(folder / "cut").state_dict()
+    assert whole.keys() == resumed.keys()
+    different = [key for key in whole if not torch.equal(whole[key], resumed[key])]
+    assert different == []

@@ -1,0 +1,170 @@
+"""Training the generator: one clip is learnt by eq. 7 alone, runs resume, and the terms reach what they should."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from overfit import OPTIM, assert_resumes, curve
+from tiny import CROP, GENERATOR, reader, samples, tokenizer
+from torch import nn
+
+from synctalk.checkpoints import save
+from synctalk.generation.faces import generate_faces
+from synctalk.training.data import SampleCache
+from synctalk.training.supervisor import Supervisor
+from synctalk.training.talking import (
+    RECONSTRUCTION_ONLY,
+    GeneratorWeights,
+    MethodParams,
+    TrainParams,
+    begin_generator,
+    contrastive_term,
+    mouth_weights,
+    train_generator,
+)
+from synctalk.training.talking_data import talking_face_batch
+
+TRAIN = TrainParams(
+    optim=replace(OPTIM, steps=40), discriminator_optim=replace(OPTIM, lr=0.001), window_frames=4, window_share=0.2,
+    mouth_weight=2.0, smoothing=0.1, lip_reduction="mean", adversarial_form="bce", tuned_audio_layers=1,
+)  # fmt: skip
+ALL_TERMS = replace(
+    RECONSTRUCTION_ONLY,
+    weights=GeneratorWeights(reconstruction=1.0, adversarial=0.1, lip_reading=0.1, contrastive=0.1),
+)
+
+
+def two_mouths(folder: Path) -> tuple[SampleCache, np.ndarray]:
+    """One clip whose mouth is dark or light as the sound says, and which of its frames are dark."""
+    cache = samples(folder, 1)
+    dark = np.array([0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 1, 0], bool)
+    faces = np.full((20, 96, 96, 3), 150, np.uint8)
+    faces[:, 60:80, 30:66] = np.where(dark, 40, 200)[:, None, None, None]
+    sound = np.where(dark, 1, -1)[:, None] * np.random.default_rng(0).normal(size=104)
+    cache[0].__dict__.update(faces=faces, fbank=sound.astype(np.float32))
+    return cache, dark
+
+
+def test_one_clip_is_learnt_from_reconstruction_alone_and_its_mouth_follows_the_sound(tmp_path: Path) -> None:
+    (cache, dark), pieces = two_mouths(tmp_path / "shards"), tokenizer()
+    # without the image skip: a network this small would go on copying the reference
+    widths = (16,) * 4
+    image = replace(
+        GENERATOR.image, image_skip=False, encoder_widths=widths, decoder_widths=widths, output_width=16, d_audio=16
+    )
+    model, discriminator = begin_generator(replace(GENERATOR, image=image), reader(), None, seed=0)
+    adversary = {key: value.clone() for key, value in discriminator.state_dict().items()}
+    params = replace(TRAIN, window_frames=8, optim=replace(OPTIM, steps=80))
+    state = train_generator(
+        model, discriminator, None, cache, pieces, RECONSTRUCTION_ONLY, params, crop=CROP, seed=0, folder=tmp_path,
+        label="test",
+    )  # fmt: skip
+    losses = curve(state, "reconstruction")
+    assert losses[-1] < losses[0] / 3
+    assert {name for _, name, _ in state.curves} == {"reconstruction", "gradient_norm"}
+    # no adversarial weight: the discriminator is not even looked at
+    assert all(torch.equal(value, adversary[key]) for key, value in discriminator.state_dict().items())
+    sample = cache[0]
+    made = generate_faces(model, sample.faces, sample.faces[:1], sample.fbank, np.arange(20), 8)
+    level = made[:, 60:80, 30:66].mean((1, 2, 3))
+    assert level[dark].max() < level[~dark].min() - 20
+
+
+def test_a_model_that_made_faces_can_be_trained_on(tmp_path: Path) -> None:
+    cache, pieces = samples(tmp_path / "shards", 1), tokenizer()
+    model, discriminator = begin_generator(GENERATOR, reader(), None, seed=0)
+    sample = cache[0]
+    generate_faces(model.eval(), sample.faces, sample.faces[:1], sample.fbank, np.arange(20), 8)
+    state = train_generator(
+        model, discriminator, None, cache, pieces, RECONSTRUCTION_ONLY, replace(TRAIN, optim=replace(OPTIM, steps=1)),
+        crop=CROP, seed=0, folder=tmp_path, label="test",
+    )  # fmt: skip
+    assert curve(state, "gradient_norm")[0] > 0
+
+
+@pytest.mark.parametrize("cut_at", [2, 5])
+def test_a_run_that_is_cut_off_ends_with_the_same_bits(tmp_path: Path, cut_at: int) -> None:
+    """Two updates a step, the discriminator's first: the cut falls before a step, and between its updates."""
+    cache, pieces = samples(tmp_path / "shards", 3), tokenizer()
+    watcher = reader(vocabulary=len(pieces))
+    params = replace(TRAIN, optim=replace(OPTIM, steps=4, batch_clips=2))
+
+    def train(folder: Path) -> nn.Module:
+        model, discriminator = begin_generator(GENERATOR, watcher, None, seed=0)
+        supervisor = Supervisor(watcher, cache, CROP)
+        train_generator(
+            model, discriminator, supervisor, cache, pieces, ALL_TERMS, params, crop=CROP, seed=2, folder=folder,
+            label="test",
+        )  # fmt: skip
+        return nn.ModuleDict({"generator": model, "discriminator": discriminator})
+
+    assert_resumes(train, tmp_path, cut_at)
+
+
+def test_the_first_step_of_a_method_depends_on_each_of_its_weights(tmp_path: Path) -> None:
+    """Every term of eq. 13 moves the generator: the norm of the first gradient changes with its weight."""
+    cache, pieces = samples(tmp_path / "shards", 2), tokenizer()
+    watcher = reader(vocabulary=len(pieces))
+    supervisor = Supervisor(watcher, cache, CROP)
+
+    def first_norm(name: str, **weights: float) -> float:
+        (tmp_path / name).mkdir()
+        model, discriminator = begin_generator(GENERATOR, watcher, None, seed=0)
+        # as it begins, a discriminator this small hardly slopes
+        for parameter in discriminator.parameters():
+            parameter.data *= 3
+        method: MethodParams = replace(ALL_TERMS, weights=replace(ALL_TERMS.weights, **weights))
+        state = train_generator(
+            model, discriminator, supervisor, cache, pieces, method, replace(TRAIN, optim=replace(OPTIM, steps=1)),
+            crop=CROP, seed=2, folder=tmp_path / name, label="test",
+        )  # fmt: skip
+        return curve(state, "gradient_norm")[0]
+
+    norm = first_norm("all")
+    for name in vars(ALL_TERMS.weights):
+        assert abs(first_norm(name, **{name: 2.0}) - norm) > 1e-3 * norm, name
+
+
+@pytest.mark.parametrize(("kind", "reach"), [("local", 0), ("conv", 1)])
+def test_conv_compares_neighbouring_frames_and_local_does_not(tmp_path: Path, kind: str, reach: int) -> None:
+    torch.manual_seed(0)
+    cache, pieces = samples(tmp_path, 1), tokenizer()
+    supervisor = Supervisor(reader(kind, vocabulary=len(pieces)), cache, CROP)
+    model, _ = begin_generator(GENERATOR, supervisor.model, None, seed=0)
+    batch = talking_face_batch(
+        cache, [0], crop=CROP, window=4, share=0.0, tokenizer=pieces, rng=np.random.default_rng(3)
+    )
+    start = int(batch.window_start[0])
+    assert 1 <= start <= 14
+    audio, video = (torch.randn(1, 20, 16, requires_grad=True) for _ in range(2))
+    loss = contrastive_term(model, supervisor, batch, audio, video, ALL_TERMS, torch.Generator().manual_seed(0))
+    loss.backward()
+    for encoding in (audio, video):
+        seen = torch.nonzero(encoding.grad[0].abs().sum(-1)).flatten().tolist()
+        assert seen == list(range(start - reach, start + 4 + reach))
+
+
+def test_pixels_of_the_mouth_weigh_more() -> None:
+    weight = mouth_weights(96, 4.0)
+    assert weight.shape == (96, 96)
+    assert float(weight.sum()) == 96 * 96 + 3 * 36 * 48
+    assert set(weight[54:90, 24:72].unique().tolist()) == {4.0}
+    assert set(mouth_weights(96, 1.0).unique().tolist()) == {1.0}
+
+
+def test_a_method_begins_with_the_common_start_and_its_own_supervisors_encoder(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    first, second = reader(), reader()
+    start, _ = begin_generator(GENERATOR, first, None, seed=0)
+    save(start, tmp_path / "model.safetensors", {})
+    model, discriminator = begin_generator(GENERATOR, second, tmp_path, seed=1)
+    _, same_seed = begin_generator(GENERATOR, first, None, seed=1)
+    theirs = {f"audio_encoder.w2v_model.{key}": value for key, value in second.encoder.w2v_model.state_dict().items()}
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, theirs.get(key, start.state_dict()[key])), key
+    for a, b in zip(discriminator.parameters(), same_seed.parameters(), strict=True):
+        assert torch.equal(a, b)
