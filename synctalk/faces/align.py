@@ -1,11 +1,12 @@
 """The mouth region of interest: a similarity to a mean face, then a square around the mouth.
 
 Peer: av_hubert preparation/align_mouth.py @ 258fb50 aligns 68 landmarks to a mean face on a 256 x 256 canvas and
-    cuts 96 x 96
-around the mouth; with 5 landmarks the same similarity is fitted to eyes, nose tip and mouth corners.
+cuts 96 x 96 around the mouth; with 5 landmarks the same similarity is fitted to eyes, nose tip and mouth corners.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ MEAN_FACE = np.array([[102.0, 94.0], [156.0, 94.0], [128.5, 127.5], [107.0, 157.
 class MouthParams:
     """The mouth region (params.yaml: `crop.mouth`)."""
 
-    mode: str
+    mode: Literal["mean_face", "centre"]
     """`mean_face`: similarity to the mean face (AV-HuBERT); `centre`: the middle of the stored frame (LRS2-style
     experts).
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class TrackParams:
     """Width of the centred moving average over boxes and landmarks; 1 = none."""
     shot_threshold: float
     """Mean absolute grey difference (0..255) of neighbouring frames that may be a shot change."""
-    several_faces: str
+    several_faces: Literal["reject", "largest"]
     """`reject` the clip, or take the `largest` face."""
     min_face_px: int
     """Faces narrower than this are not counted."""

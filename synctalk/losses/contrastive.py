@@ -47,8 +47,7 @@ def contrastive_loss(
         normalises).
     printed: mean_i max(0, margin + theta(a_i, v_i) - mean_j theta(a_i, v_j)).
     infonce: - mean_i log softmax over {a_i . v_i, a_i . a_neg(n,i)} / 0.07, on embeddings of length 1: the peer's
-        anchor is
-    the audio, its positive the paired video, its negatives other audio.
+        anchor is the audio, its positive the paired video, its negatives other audio.
 
     Args:
         audio: f^a [K, D].

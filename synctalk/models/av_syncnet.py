@@ -1,8 +1,8 @@
 """AV-SyncNet (paper fig. 2a, §3.2, §3.4): the lip reader whose audio and video encodings are drawn together.
 
 Legend: B clips, T frames, D width. An audio-only and a video-only pass of one encoder give f^a and f^v; `local`
-    alignment compares them
-frame by frame, `conv` after a convolution over time, so that the distance sees neighbouring frames.
+alignment compares them frame by frame, `conv` after a convolution over time, so that the distance sees neighbouring
+frames.
 """
 
 from __future__ import annotations

@@ -84,6 +84,8 @@ class TrainParams:
     lip_reduction: Literal["sum", "mean"]
     """Over tokens: the peers sum, with a weight of 1e-5."""
     adversarial_form: Literal["bce", "printed"]
+    adversary_frames: int
+    """Made frames of a step that the discriminator sees, drawn anew each step; 0 = all, as in the peers."""
     tuned_audio_layers: int
     """Top layers of the audio encoder that are trained; the rest of it stays frozen. Peers: 3."""
 
@@ -218,8 +220,9 @@ def train_generator(
         }
         scalars: dict[str, float] = {}
         if weights["adversarial"]:
-            scalars["discriminator"] = adversary.learn(target, generated, step)
-            terms["adversarial"] = adversary.judge(generated)
+            seen = torch.from_numpy(rng.permutation(len(target))[: params.adversary_frames or None]).to(place)
+            scalars["discriminator"] = adversary.learn(target[seen], generated[seen], step)
+            terms["adversarial"] = adversary.judge(generated[seen])
         if supervisor is not None and (weights["lip_reading"] or weights["contrastive"]):
             watched = supervisor.watch(generated, batch)
             terms["lip_reading"] = lip_reading_loss(

@@ -3,8 +3,7 @@
 Legend: B clips, T frames of the longest clip, W windows, L frames of a window, N = W L frames to make, S side of a
     face, R side of a mouth.
 Peer: TalkLip @ 7ed53ee takes max(int(0.08 T), 1) random starts a clip, keeps those at least 5 apart, 5 frames from
-    each; references are
-consecutive frames from another random start.
+each; references are consecutive frames from another random start.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ from synctalk.training.talking_data import talking_face_batch
 
 TRAIN = TrainParams(
     optim=replace(OPTIM, steps=40), discriminator_optim=replace(OPTIM, lr=0.001), window_frames=4, window_share=0.2,
-    mouth_weight=2.0, smoothing=0.1, lip_reduction="mean", adversarial_form="bce", tuned_audio_layers=1,
+    mouth_weight=2.0, smoothing=0.1, lip_reduction="mean", adversarial_form="bce",
+    adversary_frames=0, tuned_audio_layers=1,
 )  # fmt: skip
 ALL_TERMS = replace(
     RECONSTRUCTION_ONLY,
