@@ -18,6 +18,8 @@ from synctalk.tables.report import (
     ClipView,
     ReportParams,
     choose_clips,
+    contact_sheet,
+    jpeg,
     load_json,
     read_curves,
     render,
@@ -25,15 +27,22 @@ from synctalk.tables.report import (
     table_rows,
     take_view,
 )
+from synctalk.tables.setting import TEST_CORPORA, load_setting
 from synctalk.tables.table import caption, method_table, reader_table
 
 
-def main(results: Path, scores: Path, index: Path, shards: Path, generated: Path, models: Path, out: Path) -> None:
-    """Write OUT from RESULTS, SCORES/<method>/<role>.parquet, the videos in GENERATED and the curves in MODELS."""
-    scale, variant, face_size = load("scale", str), load("variant", str), load("crop", CropParams).face_size
+def main(
+    results: Path, scores: Path, index: Path, shards: Path, generated: Path, models: Path, pictures: Path, out: Path
+) -> None:
+    """Write OUT from RESULTS, SCORES/<method>/<role>.parquet, the videos in GENERATED and the curves in MODELS.
+
+    PICTURES/<role>.jpg shows the faces of the clip in the middle of those on the page.
+    """
+    variant, face_size, setting = load("variant", str), load("crop", CropParams).face_size, load_setting()
     methods = entry_names("methods")
     clips: list[ClipView] = []
-    for corpus in ("lrs2", "lrs3"):
+    pictures.mkdir(parents=True, exist_ok=True)
+    for corpus in TEST_CORPORA:
         root = Path(load_entry("corpora", corpus, CorpusParams).root)
         indexed, test = read_clips(index / corpus / "clips.parquet"), ShardSet([shards / corpus], ["test"])
         tables = {name: pd.read_parquet(scores / name / f"{corpus}.parquet") for name in ("ground_truth", *methods)}
@@ -48,6 +57,8 @@ def main(results: Path, scores: Path, index: Path, shards: Path, generated: Path
             rows = {name: table.set_index("id", drop=False).loc[clip_id] for name, table in tables.items()}
             views = [take_view(name, takes[name][clip_id], row.to_dict(), face_size) for name, row in rows.items()]
             clips.append(ClipView(corpus, clip_id, str(rows[variant]["reference"]), views))
+        here = [clip for clip in clips if clip.corpus == corpus]
+        (pictures / f"{corpus}.jpg").write_bytes(jpeg(contact_sheet(here[len(here) // 2])))
     of_methods = results / "methods"
     intervals = {name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)}
     readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
@@ -59,12 +70,12 @@ def main(results: Path, scores: Path, index: Path, shards: Path, generated: Path
     ]
     page = render(
         title="report",
-        scale=scale,
+        scale=setting.scale,
         variant=variant,
         variant_row=METHOD_NAMES.get(variant, variant),
         about="Judges never supervised: other seeds and sizes than the networks that trained the generator.",
         tables=[
-            {"heading": f"Table {number}", "caption": caption(number, scale), "rows": table_rows(of_table)}
+            {"heading": f"Table {number}", "caption": caption(number, setting), "rows": table_rows(of_table)}
             for number, of_table in cells.items()
         ],
         checks=sanity_checks(

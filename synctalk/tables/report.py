@@ -29,6 +29,9 @@ from synctalk.tables.table import HEADINGS, NOT_RUN, Cell
 STRIP_FRAMES = 10
 """Faces of a clip that the strip shows, evenly spread."""
 
+LABEL_WIDTH = 112
+"""Pixels of the contact sheet that a method's name takes."""
+
 
 @section
 class ReportParams:
@@ -39,16 +42,26 @@ class ReportParams:
 
 @dataclass(frozen=True)
 class TakeView:
-    """One method's take of a clip: its video and a strip of its faces as data URIs, its figures, what the observer
-    read.
+    """One method's take of a clip.
+
+    Attributes:
+        method: its name.
+        video: data URI.
+        strip: faces side by side, RGB [S, 10 S, 3].
+        figures: by their headings.
+        words: of the hypothesis, each with whether it is right.
     """
 
     method: str
     video: str
-    strip: str
+    strip: NDArray[np.uint8]
     figures: dict[str, str]
     words: list[tuple[str, bool]]
-    """Words of the hypothesis, each with whether it is right."""
+
+    @property
+    def strip_uri(self) -> str:
+        """The strip as a data URI."""
+        return data_uri("image/jpeg", jpeg(self.strip))
 
 
 @dataclass(frozen=True)
@@ -85,11 +98,25 @@ def data_uri(kind: str, blob: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(blob).decode()}"
 
 
-def face_strip(faces: NDArray[np.uint8]) -> str:
-    """Faces, evenly spread over the clip, side by side as a JPEG data URI."""
+def face_strip(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Faces [T, S, S, 3], evenly spread over the clip, side by side: [S, 10 S, 3]."""
     chosen = np.linspace(0, len(faces) - 1, STRIP_FRAMES).round().astype(int)
-    picture = np.concatenate(list(faces[chosen]), axis=1)[..., ::-1]
-    return data_uri("image/jpeg", cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
+    return np.concatenate(list(faces[chosen]), axis=1)
+
+
+def contact_sheet(clip: ClipView) -> NDArray[np.uint8]:
+    """The strips of all takes of a clip, one below the other, with the methods' names on the left: RGB [H, W, 3]."""
+    rows = []
+    for take in clip.takes:
+        label = np.full((take.strip.shape[0], LABEL_WIDTH, 3), 255, np.uint8)
+        cv2.putText(label, take.method, (6, len(label) // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        rows.append(np.concatenate([label, take.strip], axis=1))
+    return np.concatenate(rows)
+
+
+def jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """An RGB picture [H, W, 3] as JPEG."""
+    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 
 def marked_words(reference: str, hypothesis: str) -> list[tuple[str, bool]]:

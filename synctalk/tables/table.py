@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from synctalk.tables.paper_figures import METHOD_NAMES, PaperTable, paper_table
+from synctalk.tables.setting import TEST_CORPORA, Setting
 
 Intervals = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Corpus -> metric -> value, low, high, n: the content of a method's intervals.json."""
 
-CORPORA = ("lrs2", "lrs3")
-METRICS_1 = ("lse_c", "lse_d", "psnr", "psnr_uint8", "ssim")
-METRICS_4 = ("lse_c", "lse_d", "psnr", "psnr_uint8", "ssim")
+METRICS = ("lse_c", "lse_d", "psnr", "psnr_uint8", "ssim")
 WER_1 = {"lrs2": "wer1", "lrs3": "wer2"}
 READERS_2 = ("av_hubert", "av_syncnet", "av_syncnet_conv", "conformer")
 NOT_RUN = "not run"
@@ -78,8 +77,8 @@ def method_table(number: int, results: Mapping[str, Intervals]) -> list[Cell]:
     paper = paper_table(number)
     ours_of = {row: name for name, row in METHOD_NAMES.items()}
     cells = []
-    for corpus in CORPORA:
-        metrics = (*METRICS_1, WER_1[corpus]) if number == 1 else (*METRICS_4, "wer3")
+    for corpus in TEST_CORPORA:
+        metrics = (*METRICS, WER_1[corpus] if number == 1 else "wer3")
         for row in paper.methods(corpus):
             intervals = results.get(ours_of.get(row, ""), {}).get(corpus)
             cells += [cell(corpus, row, metric, intervals, paper, row) for metric in metrics]
@@ -131,20 +130,26 @@ def to_markdown(cells: Sequence[Cell], caption: str) -> str:
     return "\n".join(lines)
 
 
-def caption(number: int, scale: str) -> str:
+TITLES = {
+    1: "Quality, synchronisation and intelligibility",
+    2: "Lip reading of AV-SyncNet on real video, LRS2 role",
+    4: "Variants of SyncTalklip",
+}
+
+
+def caption(number: int, setting: Setting) -> str:
     """What a table is of, and what its figures can be compared with."""
-    what = {
-        1: "Table 1. Quality, synchronisation and intelligibility",
-        2: "Table 2. Lip reading of AV-SyncNet on real video, LRS2 role",
-        4: "Table 4. Variants of SyncTalklip",
-    }[number]
-    data = {
-        "paper": "on LRS2 and LRS3",
-    }.get(scale, "on synthetic look-alikes of LRS2 and LRS3, so that orderings and not values compare with the paper")
-    start = "" if number == 2 else " All methods start from one common generator (stage `start`)."
-    psnr = (
-        ""
-        if number == 2
-        else " The paper's PSNR comes from code that subtracts bytes, which wrap, so it stands beside `PSNR (uint8)`."
+    corpora = (
+        "on synthetic look-alikes of LRS2 and LRS3, so that orderings and not values compare with the paper"
+        if setting.synthetic
+        else "on LRS2 and LRS3"
     )
-    return f"{what}; scale `{scale}`, {data}. Brackets: 95 % bootstrap interval over clips.{start}{psnr}"
+    parts = [
+        f"Table {number}. {TITLES[number]}; scale `{setting.scale}`, {corpora}.",
+        "Brackets: 95 % bootstrap interval over clips.",
+    ]
+    if number != 2 and setting.common_start:
+        parts.append("All methods start from one common generator (stage `start`).")
+    if number != 2:
+        parts.append("The paper's PSNR comes from code that subtracts bytes, which wrap: it stands at `PSNR (uint8)`.")
+    return " ".join(parts)

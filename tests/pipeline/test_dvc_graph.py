@@ -74,8 +74,9 @@ def test_a_stage_depends_on_no_code_that_it_does_not_import(name: str) -> None:
 
 
 def sections_read(script: Path) -> set[str]:
-    """Sections of params.yaml that a script loads: first arguments of `load` and `load_entry`."""
-    nodes = ast.walk(ast.parse((ROOT / script).read_text(encoding="utf-8")))
+    """Sections of params.yaml that a script and what it imports load: first arguments of `load` and `load_entry`."""
+    files = [script, *(file for file in import_closure(script) if file.parts[0] == "synctalk")]
+    nodes = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))]
     loads = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") in LOADERS]
     return {load.args[0].value for load in loads if isinstance(load.args[0], ast.Constant)}
 

@@ -76,6 +76,7 @@ def test_every_stage_left_its_figures(checkout: Checkout) -> None:
     page = (checkout.root / "report/index.html").read_text()
     # the truth and three variants of one clip a corpus
     assert page.count("<video") == 8
+    assert {path.name for path in (checkout.root / "results/pictures").iterdir()} == {"lrs2.jpg", "lrs3.jpg"}
 
 
 def test_generated_videos_are_the_test_clips(checkout: Checkout) -> None:

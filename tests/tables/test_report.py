@@ -15,12 +15,15 @@ from evaluation.footage import FACE, made_takes, real_takes, waves
 
 from synctalk.media.probe import probe
 from synctalk.tables.report import (
+    LABEL_WIDTH,
     ClipView,
     Curve,
     TakeView,
     choose_clips,
+    contact_sheet,
     data_uri,
     face_strip,
+    jpeg,
     marked_words,
     read_curves,
     render,
@@ -28,6 +31,7 @@ from synctalk.tables.report import (
     table_rows,
     take_view,
 )
+from synctalk.tables.setting import Setting
 from synctalk.tables.table import Cell, caption, method_table
 
 
@@ -125,11 +129,22 @@ def decoded(uri: str, kind: str) -> bytes:
 def test_the_strip_shows_first_and_last_face_in_rgb() -> None:
     faces = np.zeros((30, 32, 32, 3), np.uint8)
     faces[0], faces[-1] = (250, 0, 0), (0, 0, 250)
-    blob = decoded(face_strip(faces), "image/jpeg")
-    strip = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    strip = face_strip(faces)
     assert strip.shape == (32, 320, 3)
-    np.testing.assert_allclose(strip[16, 8], (250, 0, 0), atol=12)
-    np.testing.assert_allclose(strip[16, 312], (0, 0, 250), atol=12)
+    assert strip[16, 8].tolist() == [250, 0, 0]
+    assert strip[16, 312].tolist() == [0, 0, 250]
+    again = cv2.imdecode(np.frombuffer(jpeg(strip), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_allclose(again[16, 8], (250, 0, 0), atol=12)
+
+
+def test_the_contact_sheet_has_a_named_row_for_each_take() -> None:
+    red, blue = (np.full((32, 320, 3), colour, np.uint8) for colour in ((250, 0, 0), (0, 0, 250)))
+    takes = [TakeView(name, "", strip, {}, []) for name, strip in (("ground_truth", red), ("base", blue))]
+    sheet = contact_sheet(ClipView("lrs2", "main/1/1", "bin blue", takes))
+    assert sheet.shape == (64, LABEL_WIDTH + 320, 3)
+    assert (sheet[:32, LABEL_WIDTH:] == red).all()
+    assert (sheet[32:, LABEL_WIDTH:] == blue).all()
+    assert all(sheet[top : top + 32, :LABEL_WIDTH].min() < 100 for top in (0, 32))  # something is written there
 
 
 SCORE = {
@@ -152,7 +167,7 @@ def test_real_takes_are_encoded_for_browsers_and_generated_ones_taken_as_they_ar
     assert real.figures == {"LSE-C": "3", "LSE-D": "6.50", "offset": "-1"}
     assert copy.figures == real.figures | {"PSNR": "30.13", "mouth PSNR": "25"}
     assert real.words == [("bin", True), ("red", False)]
-    assert decoded(real.strip, "image/jpeg")[:2] == b"\xff\xd8"
+    assert decoded(real.strip_uri, "image/jpeg")[:2] == b"\xff\xd8"
 
 
 class Page(HTMLParser):
@@ -197,7 +212,13 @@ def page() -> str:
         variant="base",
         variant_row="synctalklip",
         about=NASTY,
-        tables=[{"heading": "Table 1", "caption": caption(1, "demo"), "rows": table_rows(cells)}],
+        tables=[
+            {
+                "heading": "Table 1",
+                "caption": caption(1, Setting(scale="demo", synthetic=True, common_start=True)),
+                "rows": table_rows(cells),
+            }
+        ],
         checks=sanity_checks({"lrs2": figures()}, {"base": {"lrs2": figures(lse_c=0.5)}}),
         funnels={
             "lrs2": {"clips": 50, "kept": 49, "keep_rate": 0.98, "hours": 0.5, "rejected": {"no_face": 1}},

@@ -8,11 +8,13 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+import yaml
 
+from synctalk.params import PARAMS
 from synctalk.tables.paper_figures import paper_table
+from synctalk.tables.setting import TEST_CORPORA, Setting, load_setting
 from synctalk.tables.table import (
-    CORPORA,
-    METRICS_1,
+    METRICS,
     READERS_2,
     Cell,
     caption,
@@ -69,12 +71,12 @@ def test_the_papers_figures_are_those_of_the_reference_copy(shared: Path, number
 
 def test_every_row_of_the_paper_is_kept_in_its_order() -> None:
     cells = method_table(1, {"base": BASE})
-    for corpus in CORPORA:
+    for corpus in TEST_CORPORA:
         here = list(dict.fromkeys(one.method for one in cells if one.corpus == corpus))
         assert here == paper_table(1).methods(corpus)
-    assert len(cells) == (9 + 6) * (len(METRICS_1) + 1)
-    assert {one.metric for one in cells if one.corpus == "lrs3"} == {*METRICS_1, "wer2"}
-    assert {one.metric for one in method_table(4, {})} == {*METRICS_1, "wer3"}
+    assert len(cells) == (9 + 6) * (len(METRICS) + 1)
+    assert {one.metric for one in cells if one.corpus == "lrs3"} == {*METRICS, "wer2"}
+    assert {one.metric for one in method_table(4, {})} == {*METRICS, "wer3"}
 
 
 def test_ours_stand_beside_the_papers_of_the_same_method() -> None:
@@ -148,10 +150,24 @@ def test_unequal_counts_of_clips_are_all_named() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_the_caption_names_the_scale_and_what_values_compare_with(number: int) -> None:
-    demo, paper = caption(number, "demo"), caption(number, "paper")
+    demo = caption(number, Setting(scale="demo", synthetic=True, common_start=True))
+    paper = caption(number, Setting(scale="paper", synthetic=False, common_start=False))
     assert demo.startswith(f"Table {number}. ")
     assert "scale `demo`" in demo
     assert "scale `paper`" in paper
     assert "synthetic" in demo
     assert "synthetic" not in paper
-    assert ("subtracts bytes" in demo) == (number != 2)
+    assert ("subtracts bytes" in demo) == ("one common generator" in demo) == (number != 2)
+    assert "common" not in paper
+
+
+def test_the_setting_is_that_of_params_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+    PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert load_setting() == Setting(scale=params["scale"], synthetic=True, common_start=True)
+    for role in TEST_CORPORA:
+        params["corpora"][role]["root"] = f"corpora/{role}"
+    params["start"]["optim"]["steps"] = 0
+    PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert load_setting() == Setting(scale=params["scale"], synthetic=False, common_start=False)
