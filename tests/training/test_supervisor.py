@@ -35,7 +35,7 @@ OPTIM = OptimParams(
 )  # fmt: skip
 TRAIN = TrainParams(
     optim=OPTIM, discriminator_optim=OPTIM, window_frames=4, window_share=0.1, mouth_weight=2.0, smoothing=0.1,
-    lip_reduction="mean", adversarial_form="bce", tuned_audio_layers=1,
+    lip_reduction="mean", adversarial_form="bce", adversary_frames=0, tuned_audio_layers=1,
 )  # fmt: skip
 METHOD = MethodParams(
     network="synctalklip",
