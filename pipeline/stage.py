@@ -46,8 +46,8 @@ def run(main: Callable[..., Any]) -> None:
     except typer.Abort:
         sys.exit("error: interrupted")
     except Exception as error:
-        if type(error).__module__.startswith("click"):
-            sys.exit(f"error: {error}")
+        if hasattr(error, "format_message"):  # click's usage errors, in whatever module typer keeps them
+            sys.exit(f"error: {error.format_message()}")
         raise
     if stage := os.environ.get("DVC_STAGE"):
         _record(stage, time.monotonic() - started)
