@@ -75,7 +75,11 @@ def main(
         variant_row=METHOD_NAMES.get(variant, variant),
         about="Judges never supervised: other seeds and sizes than the networks that trained the generator.",
         tables=[
-            {"heading": f"Table {number}", "caption": caption(number, setting), "rows": table_rows(of_table)}
+            {
+                "heading": f"Table {number}",
+                "caption": caption(number, setting).replace("`", ""),
+                "rows": table_rows(of_table),
+            }
             for number, of_table in cells.items()
         ],
         checks=sanity_checks(

@@ -96,12 +96,14 @@ def apply_scale(name: str, params: Path = PARAMS) -> None:
 def main(
     name: Annotated[str, typer.Argument(help="demo, gpu, paper or tiny; nothing: say which one is set.")] = "",
 ) -> None:
-    """Write the values of a scale into params.yaml, and check the file."""
-    from synctalk.schema import check
+    """Write the values of a scale into params.yaml, and check the file; without NAME its inputs too."""
+    from synctalk.schema import check, require_inputs
 
     if name:
         apply_scale(name)
     params = check()
+    if not name:
+        require_inputs(params)
     typer.echo(f"scale {params.scale}, variant {params.variant}")
 
 

@@ -17,6 +17,9 @@ from synctalk.errors import UserError
 
 PARAMS = Path("params.yaml")
 
+SYNTHETIC = Path("data/synthetic")
+"""Where the project makes its look-alikes; the root of a corpus elsewhere is the user's."""
+
 T = TypeVar("T")
 
 _REASONS = {"unexpected_keyword_argument": "is an unknown key", "missing": "is missing"}

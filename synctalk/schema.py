@@ -15,7 +15,7 @@ from synctalk.faces.extract import CropParams
 from synctalk.generation.corpus import GenerateParams
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.models.synctalklip import SyncTalklipConfig
-from synctalk.params import PARAMS, read_yaml, validate
+from synctalk.params import PARAMS, SYNTHETIC, read_yaml, validate
 from synctalk.section import section
 from synctalk.shards.corpus import ShardParams
 from synctalk.tables.report import ReportParams
@@ -85,3 +85,25 @@ def check(path: Path = PARAMS) -> Params:
             f"{params.crop.face_size}",
         )
     return params
+
+
+def require_inputs(params: Params) -> None:
+    """Check that what the user brings lies where params.yaml says: corpora, weights of detectors and of judges.
+
+    Raises:
+        UserError: the first that does not.
+    """
+    brought = {}
+    for role, corpus in params.corpora.items():
+        if not Path(corpus.root).is_relative_to(SYNTHETIC):
+            brought[f"corpora.{role}.root"] = corpus.root
+        if corpus.detector != "tracks":
+            brought[f"crop.detectors.{corpus.detector}.weights"] = params.crop.detectors[corpus.detector].weights
+    published = {f"observers.{name}.checkpoint": entry.checkpoint for name, entry in params.observers.items()}
+    published["sync_expert.checkpoint"] = params.sync_expert.checkpoint
+    brought |= {key: path for key, path in published.items() if path}
+    for key, path in brought.items():
+        if not path:
+            raise UserError(PARAMS, f"{key} is empty", "give the path of the file")
+        if not Path(path).exists():
+            raise UserError(path, f"is not there ({key} in params.yaml)", "bring it, or mend the key")

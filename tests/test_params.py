@@ -11,7 +11,7 @@ import yaml
 
 from synctalk.errors import UserError
 from synctalk.params import load, load_entry, read_yaml, validate
-from synctalk.schema import Params, check
+from synctalk.schema import Params, check, require_inputs
 from synctalk.section import section
 
 COMMITTED = Path(__file__).parents[1] / "params.yaml"
@@ -171,3 +171,27 @@ def test_what_one_section_says_of_another_is_checked(
     with pytest.raises(UserError, match=line) as error:
         check(file)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("corpora.lrs2.root", "/no/mvlrs_v1", r"^/no/mvlrs_v1: is not there \(corpora\.lrs2\.root in params\.yaml\); "),
+        ("corpora.lrs3.detector", "yunet", r"^params\.yaml: crop\.detectors\.yunet\.weights is empty; "),
+        ("sync_expert.checkpoint", "syncnet_v2.model", r"^syncnet_v2\.model: is not there \(sync_expert\.checkpoint "),
+        ("observers.observer1.checkpoint", "lrs2.pt", r"^lrs2\.pt: is not there \(observers\.observer1\.checkpoint "),
+    ],
+)
+def test_what_the_user_brings_is_asked_for_before_work_begins(tmp_path: Path, path: str, value: str, line: str) -> None:
+    require_inputs(check(COMMITTED))  # synthetic corpora are made by the pipeline
+    wrong = check(write(tmp_path / "params.yaml", changed(read_yaml(COMMITTED), path, value)))
+    with pytest.raises(UserError, match=line):
+        require_inputs(wrong)
+
+
+def test_inputs_that_are_there_are_no_error(tmp_path: Path) -> None:
+    (tmp_path / "weights.onnx").touch()
+    data = changed(read_yaml(COMMITTED), "corpora.lrs2.root", str(tmp_path))
+    data = changed(data, "corpora.lrs2.detector", "yunet")
+    data = changed(data, "crop.detectors.yunet.weights", str(tmp_path / "weights.onnx"))
+    require_inputs(check(write(tmp_path / "params.yaml", data)))

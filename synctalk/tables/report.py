@@ -24,7 +24,7 @@ from synctalk.evaluation.pictures import Take, film_frames
 from synctalk.faces.crop import crop_faces
 from synctalk.media import write_video
 from synctalk.section import section
-from synctalk.tables.table import HEADINGS, NOT_RUN, Cell
+from synctalk.tables.table import HEADINGS, Cell, digits, missing
 
 STRIP_FRAMES = 10
 """Faces of a clip that the strip shows, evenly spread."""
@@ -220,12 +220,12 @@ def table_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in cells:
         row = rows.setdefault((one.corpus, one.method), {"corpus": one.corpus, "method": one.method, "cells": []})
-        digits = 3 if one.metric == "ssim" else 2
+        places = digits(one.metric)
         row["cells"].append(
             {
-                "ours": NOT_RUN if one.ours is None else f"{one.ours:.{digits}f}",
+                "ours": missing(one) if one.ours is None else f"{one.ours:.{places}f}",
                 "ran": one.ours is not None,
-                "interval": "" if one.ours is None else f"{one.low:.{digits}f} – {one.high:.{digits}f}",
+                "interval": "" if one.ours is None else f"{one.low:.{places}f} – {one.high:.{places}f}",
                 "paper": "" if one.paper is None else f"{one.paper:g}",
                 "heading": HEADINGS[one.metric],
             }

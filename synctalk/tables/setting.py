@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from synctalk.params import load
+from synctalk.params import SYNTHETIC, load
 
 TEST_CORPORA = ("lrs2", "lrs3")
 """Roles that the tables are of."""
-
-SYNTHETIC = "data/synthetic"
-"""Where the project makes its look-alikes; a root elsewhere is the user's."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,6 @@ def load_setting() -> Setting:
     corpora, start = load("corpora", dict[str, Any]), load("start", dict[str, Any])
     return Setting(
         scale=load("scale", str),
-        synthetic=any(corpora[role]["root"] == f"{SYNTHETIC}/{role}" for role in TEST_CORPORA),
+        synthetic=any(Path(corpora[role]["root"]).is_relative_to(SYNTHETIC) for role in TEST_CORPORA),
         common_start=start["optim"]["steps"] > 0,
     )

@@ -103,13 +103,23 @@ def to_csv(cells: Sequence[Cell]) -> str:
     return out.getvalue()
 
 
+def digits(metric: str) -> int:
+    """Decimals that a figure is printed with."""
+    return 3 if metric == "ssim" else 2
+
+
+def missing(one: Cell) -> str:
+    """What stands in place of our figure: what the paper has and we have not run, or what does not apply."""
+    return "–" if one.paper is None else NOT_RUN
+
+
 def show(one: Cell) -> str:
     """A figure as the Markdown tables print it: `8.12 [7.9, 8.3] (paper 9.29)`."""
     printed = "" if one.paper is None else f" (paper {one.paper:g})"
     if one.ours is None:
-        return f"{NOT_RUN}{printed}" if printed else "–"
-    digits = 3 if one.metric == "ssim" else 2
-    return f"{one.ours:.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]{printed}"
+        return f"{missing(one)}{printed}"
+    places = digits(one.metric)
+    return f"{one.ours:.{places}f} [{one.low:.{places}f}, {one.high:.{places}f}]{printed}"
 
 
 def to_markdown(cells: Sequence[Cell], caption: str) -> str:

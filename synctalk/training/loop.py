@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,6 +95,20 @@ def set_threads() -> None:
     torch.set_num_threads(int(os.environ.get("SYNCTALK_THREADS", len(os.sched_getaffinity(0)))))
 
 
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Deterministic algorithms inside, on a CPU: accumulating into an index is a race of its threads otherwise.
+
+    CUDA is left as it is: some of what training needs has no deterministic form there.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device().type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def run_steps(
     state: TrainState,
     n_steps: int,
@@ -122,7 +137,7 @@ def run_steps(
     if checkpoint.exists():
         state.load(checkpoint)
     saved_at = time.monotonic()
-    with progress_bar(total=n_steps, initial=state.step, desc=label, unit="step") as bar:
+    with progress_bar(total=n_steps, initial=state.step, desc=label, unit="step") as bar, repeatable():
         while state.step < n_steps:
             torch.manual_seed(step_seed(seed, state.step))
             scalars = train_step(state.step)

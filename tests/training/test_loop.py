@@ -86,3 +86,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name(tmp_path: Path) -> None
 def test_curves_are_one_row_a_step(tmp_path: Path) -> None:
     write_curves(tmp_path / "curves.csv", [(0, "a", 1.0), (0, "b", 2.0), (10, "a", 0.5)])
     assert (tmp_path / "curves.csv").read_text() == "step,a,b\n0,1,2\n10,0.5,\n"
+
+
+def test_threads_do_not_race_in_the_gradient_of_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are gathered several times: large enough for torch to accumulate their gradient in several threads."""
+    monkeypatch.setenv("SYNCTALK_DEVICE", "cpu")
+    rows = torch.randint(7, (4096,), generator=torch.Generator().manual_seed(1))
+    factors = torch.rand(4096, 64, generator=torch.Generator().manual_seed(0)) * 1e3
+    gradients = []
+
+    def train_step(step: int) -> dict[str, float]:
+        table = torch.zeros(7, 3, 64, requires_grad=True)
+        (table[rows, rows % 3] * factors).sum().backward()
+        gradients.append(table.grad)
+        return {"loss": 0.0}
+
+    state, _, _ = make_run()
+    run_steps(state, 30, train_step, seed=1, folder=tmp_path, label="race")
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+    assert not torch.are_deterministic_algorithms_enabled()
