@@ -84,7 +84,6 @@ def apply_scale(name: str, params: Path = PARAMS) -> None:
     yaml.preserve_quotes = True
     yaml.width = 120
     yaml.representer.add_representer(float, _plain_float)
-    yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(params.read_text(encoding="utf-8"))
     merge(document, read_scale(DEFAULT))
     merge(document, scale)
