@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from synctalk import jobs
 from synctalk.errors import ClipError, Reason, UserError
@@ -38,6 +39,17 @@ def test_results_come_in_the_order_of_the_items(workers: int) -> None:
 
 def test_no_items_give_no_results() -> None:
     assert list(map_ordered(slow_square, [], label="test", workers=2)) == []
+
+
+def torch_threads(_: int) -> int:
+    return torch.get_num_threads()
+
+
+def test_workers_leave_the_threads_of_torch_to_their_parent() -> None:
+    """A forked process that opens OpenMP's threads after its parent did would hang for ever."""
+    before = torch.get_num_threads()
+    assert list(map_ordered(torch_threads, [0, 1, 2], label="test", workers=2)) == [1, 1, 1]
+    assert torch.get_num_threads() == before
 
 
 def fail_at_three(number: int) -> int:

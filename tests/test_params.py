@@ -63,7 +63,7 @@ def test_a_section_becomes_frozen_records(tmp_path: Path) -> None:
         inner=Inner(rate=0.5, name="n"), widths=(1, 2), form="a", many={"x": Inner(rate=1.0, name="m")}
     )
     with pytest.raises(AttributeError):
-        outer.form = "b"  # type: ignore[misc]
+        outer.form = "b"  # type: ignore[misc]  # what the test is about
 
 
 @pytest.mark.parametrize(

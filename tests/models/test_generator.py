@@ -10,6 +10,7 @@ from torch import Tensor
 from synctalk.models.av_hubert import AVHubertConfig
 from synctalk.models.discriminator import DiscriminatorConfig, FaceDiscriminator
 from synctalk.models.generator import (
+    FaceGenerator,
     GeneratorConfig,
     SyncHead,
     TalkLipGenerator,
@@ -196,3 +197,17 @@ def test_contrastive_head_gives_unit_rows_of_any_input_length() -> None:
     audio = torch.randn(4, 8)
     torch.testing.assert_close(head(audio).norm(dim=-1), torch.ones(4))
     torch.testing.assert_close(head(audio * 7), head(audio))
+
+
+def test_the_image_skip_begins_as_the_pose_above_and_the_reference_below() -> None:
+    """Before it has learnt anything: the upper half of the pose, the lower half of the reference."""
+    config = GeneratorConfig(
+        encoder_widths=(4,) * 6, encoder_residuals=(0,) * 6, decoder_widths=(4,) * 6, decoder_residuals=(0,) * 6,
+        output_width=4, d_audio=4, fold=2, image_skip=True,
+    )  # fmt: skip
+    generator = FaceGenerator(config).eval()
+    torch.nn.init.zeros_(generator.output_block[1].bias)
+    faces = torch.rand(2, 6, 96, 96) * 0.9 + 0.05
+    made = generator.generate(torch.randn(2, 4, 1, 1), faces)
+    torch.testing.assert_close(made[:, :, :48], faces[:, :3, :48], atol=1e-5, rtol=0)
+    torch.testing.assert_close(made[:, :, 48:], faces[:, 3:, 48:], atol=1e-5, rtol=0)

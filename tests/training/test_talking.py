@@ -14,6 +14,7 @@ from torch import nn
 
 from synctalk.checkpoints import save
 from synctalk.generation.faces import generate_faces
+from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking import (
@@ -169,3 +170,28 @@ def test_a_method_begins_with_the_common_start_and_its_own_supervisors_encoder(t
         assert torch.equal(value, theirs.get(key, start.state_dict()[key])), key
     for a, b in zip(discriminator.parameters(), same_seed.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("asked", "seen"), [(0, 8), (3, 3), (99, 8)])
+def test_the_adversary_sees_as_many_frames_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int, seen: int
+) -> None:
+    """Two clips of a window of four frames; real and made frames are the same ones, drawn anew each step."""
+    cache, pieces = samples(tmp_path / "shards", 2), tokenizer()
+    shown: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def learn(_: Adversary, real: torch.Tensor, fake: torch.Tensor, step: int) -> float:
+        shown.append((real, fake.detach()))
+        return 0.0
+
+    monkeypatch.setattr(Adversary, "learn", learn)
+    watcher = reader(vocabulary=len(pieces))
+    model, discriminator = begin_generator(GENERATOR, watcher, None, seed=0)
+    method = replace(RECONSTRUCTION_ONLY, weights=replace(RECONSTRUCTION_ONLY.weights, adversarial=0.1))
+    params = replace(
+        TRAIN, optim=replace(OPTIM, steps=2, batch_clips=2), adversary_frames=asked, window_frames=4, window_share=0.0
+    )
+    train_generator(
+        model, discriminator, None, cache, pieces, method, params, crop=CROP, seed=2, folder=tmp_path, label="test"
+    )
+    assert [(len(real), len(fake)) for real, fake in shown] == [(seen, seen)] * 2
