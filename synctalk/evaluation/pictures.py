@@ -15,7 +15,7 @@ from synctalk.corpora.records import Clip
 from synctalk.faces.align import crop_mouth
 from synctalk.faces.crop import crop_faces, mouth_region
 from synctalk.faces.extract import audio_origin_s
-from synctalk.features import mfcc
+from synctalk.features import mfcc, sound_from
 from synctalk.media import probe, read_audio, read_video
 from synctalk.metrics.image import psnr, psnr_uint8, ssim
 from synctalk.models.syncnet import SyncNetConfig
@@ -91,7 +91,8 @@ def compare_faces(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> Imag
 
 
 def film_frames(take: Take) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """Frames RGB uint8 [T, H, W, 3] and sound of one take; of real footage the stretch that the sample covers.
+    """Frames RGB uint8 [T, H, W, 3] and sound of one take; of real footage the stretch that the sample covers,
+    its sound where screening left it.
 
     Raises:
         ClipError: a video cannot be decoded.
@@ -100,9 +101,10 @@ def film_frames(take: Take) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         info = probe(take.generated)
         frames = read_video(take.generated, info).frames[: take.sample.row.n_frames]
         return frames, read_audio(take.generated, info.video.start_s if info.video else 0.0)
-    start, stop = take.sample.row.start, take.sample.row.start + take.sample.row.n_frames
+    row = take.sample.row
     pcm = read_audio(take.root / take.clip.audio, audio_origin_s(take.clip))
-    return read_video(take.root / take.clip.video).frames[start:stop], pcm[n_samples(start) : n_samples(stop)]
+    frames = read_video(take.root / take.clip.video).frames[row.start : row.start + row.n_frames]
+    return frames, sound_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
 
 
 def film(take: Take, face_size: int, mouth_size: int, view: View, judge: SyncNetConfig) -> Footage:

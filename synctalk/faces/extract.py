@@ -100,6 +100,7 @@ def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | N
     return Crop(
         id=clip.id,
         start=track.start,
+        audio_start=track.start,
         n_frames=len(frames),
         frame_height=frame_size[0],
         frame_width=frame_size[1],

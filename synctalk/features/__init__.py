@@ -8,6 +8,7 @@ from synctalk.features.fbank import normalise_fbank, stacked_log_fbank
 from synctalk.features.mel import mel_spectrogram, mel_window_starts, mel_windows
 from synctalk.features.mfcc import add_deltas, mfcc, mfcc_with_deltas
 from synctalk.features.noise import mix_noise
+from synctalk.features.pcm import sound_from
 
 __all__ = [
     "add_deltas",
@@ -19,5 +20,6 @@ __all__ = [
     "mfcc_with_deltas",
     "mix_noise",
     "normalise_fbank",
+    "sound_from",
     "stacked_log_fbank",
 ]

@@ -28,10 +28,10 @@ class _Part:
 
 def _extract_part(part: _Part) -> None:
     rows = []
-    for crop in pq.read_table(part.crops, columns=["id", "start", "n_frames"]).to_pylist():
+    for crop in pq.read_table(part.crops, columns=["id", "audio_start", "n_frames"]).to_pylist():
         clip = part.clips[crop["id"]]
         pcm = read_audio(part.root / clip.audio, audio_origin_s(clip))
-        found = extract_features(pcm, crop["start"], crop["n_frames"], part.members)
+        found = extract_features(pcm, crop["audio_start"], crop["n_frames"], part.members)
         blobs = {name: npy(found[name]) if name in found else b"" for name in ("fbank", "mfcc", "mel")}
         rows.append({"id": clip.id, **blobs})
     write_table(part.path, rows, FEATURE_SCHEMA)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synctalk.features import align_to_video, mel_spectrogram, mfcc, stacked_log_fbank
-from synctalk.timebase import FBANK_PER_FRAME, FPS, MEL_RATE, n_samples
+from synctalk.features import align_to_video, mel_spectrogram, mfcc, sound_from, stacked_log_fbank
+from synctalk.timebase import FBANK_PER_FRAME, FPS, MEL_RATE
 
 
 def extract_features(
-    pcm: NDArray[np.int16], start: int, n_frames: int, members: tuple[str, ...]
+    pcm: NDArray[np.int16], audio_start: int, n_frames: int, members: tuple[str, ...]
 ) -> dict[str, NDArray[np.float32]]:
-    """Features of the frames `start` .. `start + n_frames - 1`.
+    """Features of the sound that belongs to a clip's crops.
 
     Args:
         pcm: the clip's audio from frame 0 on.
-        start: first frame of the crops.
+        audio_start: frame of the sound's time line at which the crops begin; before 0 there is silence.
         n_frames: T.
         members: which of `fbank`, `mfcc` and `mel` are wanted.
 
     Returns:
         fbank [T, 104], mfcc [13, 4 T], mel [80, floor(3.2 T)]; float32, zeros where the audio ends early.
     """
-    sound = pcm[n_samples(start) :]
+    sound = sound_from(pcm, audio_start)
     found: dict[str, NDArray[np.float32]] = {}
     if "fbank" in members:
         found["fbank"] = align_to_video(stacked_log_fbank(sound), n_frames)

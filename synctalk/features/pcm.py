@@ -7,6 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from synctalk.timebase import n_samples
+
 Pcm: TypeAlias = NDArray[np.int16]
 
 
@@ -20,3 +22,13 @@ def check_pcm(pcm: Pcm, shortest: int = 1) -> None:
         raise ValueError(f"samples must be int16 [n], mono at 16 kHz; got {pcm.dtype} {list(pcm.shape)}")
     if len(pcm) < shortest:
         raise ValueError(f"{len(pcm)} samples are too few; at least {shortest} are needed")
+
+
+def sound_from(pcm: Pcm, start: int) -> Pcm:
+    """The samples from video frame `start` of their time line on; silence where the frame lies before the first one.
+
+    The one way from a sample's `audio_start` to its sound: features, generation and evaluation read it here.
+    """
+    if start < 0:
+        return np.pad(pcm, (n_samples(-start), 0))
+    return pcm[n_samples(start) :]

@@ -9,6 +9,7 @@ import numpy as np
 from synctalk.corpora.records import Clip
 from synctalk.faces.crop import crop_faces, paste_back
 from synctalk.faces.extract import audio_origin_s
+from synctalk.features import sound_from
 from synctalk.generation.faces import generate_faces
 from synctalk.jobs import progress_bar, publish
 from synctalk.media import read_audio, read_video, write_video
@@ -42,10 +43,9 @@ def generate_clip(
     faces = crop_faces(frames, sample.boxes, model.config.face_size)
     made = generate_faces(model, faces, faces[:1], sample.fbank, np.arange(len(faces)), params.batch_frames)
     pasted = (paste_back(frame, face, box) for frame, face, box in zip(frames, made, sample.boxes, strict=True))
-    begin = n_samples(sample.row.start)
-    pcm = read_audio(root / clip.audio, audio_origin_s(clip))[begin : begin + n_samples(len(frames))]
+    pcm = sound_from(read_audio(root / clip.audio, audio_origin_s(clip)), sample.row.audio_start)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_video(out, pasted, audio=pcm, crf=params.crf, preset=params.preset)
+    write_video(out, pasted, audio=pcm[: n_samples(len(frames))], crf=params.crf, preset=params.preset)
 
 
 def generate_corpus(

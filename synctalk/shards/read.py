@@ -51,7 +51,7 @@ class Sample:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """The JSON member: id, speaker, split, transcript, words, start, n_frames, frame_height, frame_width."""
+        """The JSON member: id, speaker, split, transcript, words, and the whole numbers of `Crop`."""
         about: dict[str, Any] = json.loads(self.members["json"])
         return about
 

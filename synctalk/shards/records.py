@@ -18,6 +18,7 @@ CROP_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("start", pa.int64()),
+        ("audio_start", pa.int64()),
         ("n_frames", pa.int64()),
         ("frame_height", pa.int64()),
         ("frame_width", pa.int64()),
@@ -36,6 +37,7 @@ INDEX_SCHEMA = pa.schema(
         ("speaker", pa.string()),
         ("transcript", pa.string()),
         ("start", pa.int64()),
+        ("audio_start", pa.int64()),
         ("n_frames", pa.int64()),
         ("shard", pa.string()),
         ("offset", pa.int64()),
@@ -51,7 +53,9 @@ class Crop:
 
     Attributes:
         id: the clip.
-        start: first frame of the track in the clip's 25 fps time line.
+        start: first frame of the track in the file's 25 fps time line.
+        audio_start: the frame of the sound's time line that belongs to frame `start`; another one where screening
+            repaired an offset, and then it may lie before the sound begins.
         n_frames: T.
         frame_height, frame_width: of the stored video, pixels.
         boxes: int32 [T, 4], the face box that was cut, kept for pasting back.
@@ -62,6 +66,7 @@ class Crop:
 
     id: str
     start: int
+    audio_start: int
     n_frames: int
     frame_height: int
     frame_width: int
@@ -94,7 +99,10 @@ def row_to_crop(row: dict[str, object]) -> Crop:
 
 @dataclass(frozen=True)
 class IndexRow:
-    """Where a sample lies: shard file, byte offset and size of its tar members, and what is known of it unopened."""
+    """Where a sample lies: shard file, byte offset and size of its tar members, and what is known of it unopened.
+
+    `start` and `audio_start` are those of `Crop`.
+    """
 
     key: str
     id: str
@@ -102,6 +110,7 @@ class IndexRow:
     speaker: str
     transcript: str
     start: int
+    audio_start: int
     n_frames: int
     shard: str
     offset: int

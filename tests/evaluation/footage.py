@@ -35,7 +35,7 @@ def real_takes(folder: Path, n_clips: int = 3) -> list[Take]:
     takes = []
     for number in range(n_clips):
         sample = cache.shards[number]
-        row = replace(sample.row, start=START)
+        row = replace(sample.row, start=START, audio_start=START)
         name = f"{number}.mp4"
         n_stored = START + row.n_frames + 1
         write_video(folder / name, waves(n_stored, number), audio=noise(n_stored, number), lossless=True)

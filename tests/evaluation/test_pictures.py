@@ -59,6 +59,18 @@ def test_real_footage_is_the_stretch_that_the_sample_covers(tmp_path: Path) -> N
     assert np.corrcoef(pcm, said)[0, 1] > 0.5
 
 
+@pytest.mark.parametrize("audio_start", [START - 3, START - 1, START + 1])
+def test_the_sound_of_real_footage_is_where_screening_left_it(tmp_path: Path, audio_start: int) -> None:
+    (take,) = real_takes(tmp_path, 1)
+    row = replace(take.sample.row, audio_start=audio_start)
+    frames, pcm = film_frames(replace(take, sample=replace(take.sample, row=row)))
+    np.testing.assert_array_equal(frames, waves(START + 21, 0)[START : START + 20])
+    said = noise(START + 21, 0)
+    said = np.pad(said, (640, 0))[(audio_start + 1) * 640 :][: 20 * 640]
+    assert len(pcm) == len(said)
+    assert np.corrcoef(pcm, said)[0, 1] > 0.5
+
+
 def test_a_generated_video_is_cut_to_the_sample(tmp_path: Path) -> None:
     (take,) = real_takes(tmp_path, 1)
     path = tmp_path / "made.mp4"

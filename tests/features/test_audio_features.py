@@ -18,8 +18,10 @@ from synctalk.features import (
     mfcc_with_deltas,
     mix_noise,
     normalise_fbank,
+    sound_from,
     stacked_log_fbank,
 )
+from synctalk.features.extract import extract_features
 
 CLIPS = ["mix", "speech"]
 SECOND = (8000 * np.sin(np.arange(16_000) * 0.2)).astype(np.int16)
@@ -162,6 +164,26 @@ def test_alignment_is_the_peers_training(shared: Path, n_frames: int) -> None:
     rows = np.arange(26, dtype=np.float32).reshape(13, 2)
     theirs = reference(shared, "talklip")[f"align.train_13to{n_frames}"]
     assert align_to_video(rows, n_frames).tolist() == theirs.tolist()
+
+
+def test_sound_begins_at_a_frame_and_with_silence_before_the_first() -> None:
+    pcm = np.arange(1, 1 + 3 * 640, dtype=np.int16)
+    assert sound_from(pcm, 0).tolist() == pcm.tolist()
+    assert sound_from(pcm, 2)[0] == 1 + 2 * 640
+    early = sound_from(pcm, -2)
+    assert (early[: 2 * 640] == 0).all()
+    assert early[2 * 640 :].tolist() == pcm.tolist()
+
+
+def test_features_follow_the_sound_to_where_it_was_repaired() -> None:
+    pcm = np.random.default_rng(0).integers(-9000, 9000, 640 * 30).astype(np.int16)
+    members = ("fbank", "mfcc")
+    found = extract_features(pcm, 0, 20, members)
+    late, early = extract_features(pcm, 4, 20, members), extract_features(pcm, -4, 20, members)
+    # all but the rows whose windows reach over the new beginning
+    np.testing.assert_allclose(late["fbank"][1:16], found["fbank"][5:20], rtol=1e-5)
+    np.testing.assert_allclose(early["mfcc"][:, 18:], found["mfcc"][:, 2:-16], rtol=1e-4, atol=1e-3)
+    assert early["fbank"].shape == late["fbank"].shape == (20, 104)
 
 
 def test_level_of_the_noise_by_hand() -> None:

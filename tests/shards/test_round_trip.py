@@ -40,6 +40,7 @@ def sample(number: int, split: str = "train", n_frames: int = 7) -> tuple[Clip, 
     crop = Crop(
         id=clip_id,
         start=2,
+        audio_start=-1,
         n_frames=n_frames,
         frame_height=160,
         frame_width=180,
@@ -83,6 +84,7 @@ def test_samples_come_back_as_they_went_in(tmp_path: Path) -> None:
         got = train[number]
         assert got.about["words"] == [{"text": "bin", "start_s": 0.1, "end_s": 0.3}]
         assert (got.row.transcript, got.row.start, got.row.n_frames) == (clip.transcript, 2, 7)
+        assert got.row.audio_start == got.about["audio_start"] == -1
         np.testing.assert_array_equal(got.boxes, crop.boxes)
         np.testing.assert_array_equal(got.mouth_transforms, crop.mouth_transforms)
         assert got.faces.shape == (7, 96, 96, 3)
