@@ -38,13 +38,16 @@ class Clip:
         video: path of the video, relative to the corpus root.
         audio: path of the audio, relative to the corpus root; the video file itself where audio is inside it.
         transcript: lower case; "" where the corpus has none.
-        words: word times, where the corpus has them.
-        n_frames: frames as stored.
+        words: word times, where the corpus has them; in a segment counted from the segment's start.
+        n_frames: frames of the video file as stored.
         fps: mean frame rate as stored, 1/s.
         width, height: pixels.
         sample_rate: audio, Hz, as stored.
         video_start_s, audio_start_s: first time stamps of the streams, seconds.
         face_track: path of the published face track (.npz: boxes, landmarks), relative to the root; "" where none.
+            It spans the file, also where the clip is a segment of it.
+        first_frame: where the clip begins in the 25 fps time line of its video file.
+        n_cut_frames: frames of that time line that belong to the clip; 0 = all to the file's end.
     """
 
     id: str
@@ -62,6 +65,13 @@ class Clip:
     video_start_s: float = 0.0
     audio_start_s: float = 0.0
     face_track: str = ""
+    first_frame: int = 0
+    n_cut_frames: int = 0
+
+    @property
+    def span(self) -> slice:
+        """The clip's frames in the 25 fps time line of its video file."""
+        return slice(self.first_frame, self.first_frame + self.n_cut_frames if self.n_cut_frames else None)
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,8 @@ CLIP_SCHEMA = pa.schema(
         ("video_start_s", pa.float64()),
         ("audio_start_s", pa.float64()),
         ("face_track", pa.string()),
+        ("first_frame", pa.int64()),
+        ("n_cut_frames", pa.int64()),
     ]
 )
 REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "stage", "reason", "detail")])

@@ -103,7 +103,8 @@ def film_frames(take: Take) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         return frames, read_audio(take.generated, info.video.start_s if info.video else 0.0)
     row = take.sample.row
     pcm = read_audio(take.root / take.clip.audio, audio_origin_s(take.clip))
-    frames = read_video(take.root / take.clip.video).frames[row.start : row.start + row.n_frames]
+    span = slice(row.start, row.start + row.n_frames)
+    frames = read_video(take.root / take.clip.video, span=span).frames
     return frames, sound_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
 
 

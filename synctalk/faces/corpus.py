@@ -68,8 +68,8 @@ def _crop_part(part: _Part) -> None:
     write_table(part.path, rows, CROP_SCHEMA)
 
 
-def file_stamp(root: Path, clip: Clip) -> tuple[str, int, int]:
-    """Identity of a clip's video for resuming: id, bytes, modification time.
+def file_stamp(root: Path, clip: Clip) -> tuple[str, int, int, int, int]:
+    """Identity of a clip's video for resuming: id, stretch, bytes, modification time.
 
     Raises:
         UserError: the video is gone since the index was made.
@@ -79,7 +79,7 @@ def file_stamp(root: Path, clip: Clip) -> tuple[str, int, int]:
         status = path.stat()
     except OSError as error:
         raise UserError(path, f"cannot be read ({error.strerror})", "run `dvc repro index`") from error
-    return clip.id, status.st_size, status.st_mtime_ns
+    return clip.id, clip.first_frame, clip.n_cut_frames, status.st_size, status.st_mtime_ns
 
 
 def crop_corpus(

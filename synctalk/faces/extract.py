@@ -11,14 +11,14 @@ from synctalk.errors import ClipError, Reason
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import crop_faces, whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, read_published_track
-from synctalk.faces.quality import QualityParams, check_audio, check_length, check_motion
+from synctalk.faces.quality import QualityParams, check_length, check_lengths_match, check_loudness, check_motion
 from synctalk.faces.track import FaceTrack, TrackParams, choose_track, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
 from synctalk.section import section
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop
-from synctalk.timebase import FPS
+from synctalk.timebase import FPS, n_samples
 
 
 @section
@@ -60,7 +60,7 @@ def find_track(video: Video, params: TrackParams, detector: Detector) -> FaceTra
 
 
 def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | None, members: tuple[str, ...]) -> Crop:
-    """Crops of one clip.
+    """Crops of one clip; of a segment, only its stretch of the file is decoded.
 
     Args:
         root: of the corpus.
@@ -74,13 +74,15 @@ def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | N
     """
     path = root / clip.video
     info = probe(path)
-    index = resample_index(require_video(info))
+    whole = resample_index(require_video(info))
+    index = whole[clip.span]
     check_length(len(index), params.quality)
     pcm = read_audio(root / clip.audio, audio_origin_s(clip))
-    check_audio(pcm, len(index), params.quality)
+    check_lengths_match(pcm, len(whole), params.quality)
+    check_loudness(pcm[n_samples(clip.first_frame) : n_samples(clip.first_frame + len(index))], params.quality)
     if detector is None and not clip.face_track:
         raise ClipError(Reason.NO_FACE, "no face track is published beside the clip")
-    video = read_video(path, info)
+    video = read_video(path, info, clip.span)
     if detector is None:
         track = read_published_track(root / clip.face_track, video.source_index)
     else:
@@ -99,8 +101,8 @@ def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | N
         faces = encode_mosaic(crop_faces(frames, boxes, params.face_size), params.jpeg_quality)
     return Crop(
         id=clip.id,
-        start=track.start,
-        audio_start=track.start,
+        start=clip.first_frame + track.start,
+        audio_start=clip.first_frame + track.start,
         n_frames=len(frames),
         frame_height=frame_size[0],
         frame_width=frame_size[1],

@@ -39,11 +39,11 @@ def check_length(n_frames: int, params: QualityParams) -> None:
         raise ClipError(Reason.TOO_LONG, f"{seconds:.2f} s, at most {params.max_s} s are taken")
 
 
-def check_audio(pcm: NDArray[np.int16], n_frames: int, params: QualityParams) -> None:
-    """Audio as long as the video, and not silent.
+def check_lengths_match(pcm: NDArray[np.int16], n_frames: int, params: QualityParams) -> None:
+    """Audio of a file as long as its video.
 
     Raises:
-        ClipError: `LENGTH_MISMATCH` or `SILENT_AUDIO`.
+        ClipError: `LENGTH_MISMATCH`.
     """
     mismatch_s = abs(len(pcm) / SAMPLES_PER_FRAME - n_frames) / FPS
     if mismatch_s > params.max_length_mismatch_s:
@@ -51,7 +51,15 @@ def check_audio(pcm: NDArray[np.int16], n_frames: int, params: QualityParams) ->
             Reason.LENGTH_MISMATCH,
             f"audio and video differ by {mismatch_s:.2f} s, at most {params.max_length_mismatch_s} s are taken",
         )
-    power = float(np.mean((pcm.astype(np.float64) / 32768) ** 2))
+
+
+def check_loudness(pcm: NDArray[np.int16], params: QualityParams) -> None:
+    """Audio that is not silent: int16 [n], n may be 0.
+
+    Raises:
+        ClipError: `SILENT_AUDIO`.
+    """
+    power = float(np.mean((pcm.astype(np.float64) / 32768) ** 2)) if len(pcm) else 0.0
     loudness = 10 * np.log10(power) if power > 0 else -np.inf
     if loudness < params.min_loudness_db:
         raise ClipError(

@@ -39,7 +39,8 @@ def generate_clip(
     model: SyncTalklip, root: Path, clip: Clip, sample: Sample, params: GenerateParams, out: Path
 ) -> None:
     """Generate one clip into `out`: the reference is its first face, as in the released evaluation."""
-    frames = read_video(root / clip.video).frames[sample.row.start : sample.row.start + sample.row.n_frames]
+    span = slice(sample.row.start, sample.row.start + sample.row.n_frames)
+    frames = read_video(root / clip.video, span=span).frames
     faces = crop_faces(frames, sample.boxes, model.config.face_size)
     made = generate_faces(model, faces, faces[:1], sample.fbank, np.arange(len(faces)), params.batch_frames)
     pasted = (paste_back(frame, face, box) for frame, face, box in zip(frames, made, sample.boxes, strict=True))

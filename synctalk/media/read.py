@@ -121,13 +121,20 @@ def _pyav_frames(path: Path, index: NDArray[np.int64]) -> Iterator[NDArray[np.ui
         raise _too_few(path, n_decoded, index)
 
 
-def read_video(path: Path, info: MediaInfo | None = None) -> Video:
-    """All of a clip's video at 25 fps. For clips of seconds; long footage goes through `iter_frames`.
+def read_video(path: Path, info: MediaInfo | None = None, span: slice = slice(None)) -> Video:
+    """A clip's video at 25 fps. For clips of seconds; long footage goes through `iter_frames`.
+
+    Args:
+        path: media file.
+        info: what `probe` said of it.
+        span: stretch of the file's 25 fps time line; nothing else is kept in memory.
 
     Raises:
-        ClipError: `EMPTY_FILE`, `UNDECODABLE` or `NO_VIDEO`.
+        ClipError: `EMPTY_FILE`, `UNDECODABLE` or `NO_VIDEO`, also where `span` lies behind the file's end.
     """
-    index = resample_index(require_video(info or probe(path)))
+    index = resample_index(require_video(info or probe(path)))[span]
+    if not len(index):
+        raise ClipError(Reason.NO_VIDEO, f"{path.name} has no frames from number {span.start} on")
     frames = list(iter_frames(path, index))
     return Video(frames=np.stack(frames), source_index=index)
 

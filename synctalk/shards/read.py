@@ -51,7 +51,10 @@ class Sample:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """The JSON member: id, speaker, split, transcript, words, and the whole numbers of `Crop`."""
+        """The JSON member: id, speaker, split, transcript, words, first_frame, and the whole numbers of `Crop`.
+
+        Word times count from frame `first_frame` of the file's time line, pictures from frame `start`.
+        """
         about: dict[str, Any] = json.loads(self.members["json"])
         return about
 

@@ -44,6 +44,7 @@ def sample_members(clip: Clip, crop: Crop, features: dict[str, bytes]) -> dict[s
         "split": clip.split,
         "transcript": clip.transcript,
         "words": words,
+        "first_frame": clip.first_frame,
         "start": crop.start,
         "audio_start": crop.audio_start,
         "n_frames": crop.n_frames,
