@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from synctalk.corpora.records import read_table
 from synctalk.errors import UserError
-from synctalk.shards.mosaic import decode_mosaic
+from synctalk.shards.mosaic import decode_frames, decode_mosaic
 from synctalk.shards.records import INDEX_SCHEMA, IndexRow
 
 
@@ -62,6 +62,12 @@ class Sample:
     def faces(self) -> NDArray[np.uint8]:
         """RGB face crops, uint8 [T, S, S, 3]."""
         return decode_mosaic(self._member("faces.jpg"), self.row.n_frames)
+
+    def some_faces(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        """RGB face crops of the frames `numbers`, uint8 [N, S, S, 3]; the others are not decoded, and nothing is
+        kept.
+        """
+        return decode_frames(self._member("faces.jpg"), numbers)
 
     @cached_property
     def mouth(self) -> NDArray[np.uint8]:

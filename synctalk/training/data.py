@@ -49,6 +49,10 @@ class SampleCache:
             self._kept[number] = sample
         return sample
 
+    def keeps(self, number: int) -> bool:
+        """Whether the sample stays in memory once it is decoded; it must have been asked for before."""
+        return number in self._kept
+
 
 @lru_cache(maxsize=4)
 def _permutation(n_clips: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -111,17 +115,30 @@ def speech_batch(
     rng: np.random.Generator | None = None,
     with_video: bool = True,
 ) -> SpeechBatch:
+    """Read the clips `numbers` and collate them; arguments as those of `collate_speech`."""
+    chosen = [samples[number] for number in numbers]
+    return collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=with_video)
+
+
+def collate_speech(
+    chosen: Sequence[Sample],
+    numbers: list[int],
+    *,
+    crop: int,
+    tokenizer: Tokenizer | None = None,
+    rng: np.random.Generator | None = None,
+    with_video: bool = True,
+) -> SpeechBatch:
     """Collate whole clips.
 
     Args:
-        samples: where they come from.
-        numbers: which.
+        chosen: the clips.
+        numbers: of the clips in their sample cache.
         crop: side of the video input, pixels.
         tokenizer: makes the targets; without one they are empty.
         rng: augments the video where given.
         with_video: false leaves the video empty, where a frozen front end's output is at hand.
     """
-    chosen = [samples[number] for number in numbers]
     n_frames = torch.tensor([sample.row.n_frames for sample in chosen])
     padding = torch.arange(int(n_frames.max()))[None] >= n_frames[:, None]
     video = [mouth_input(sample.mouth, crop, rng) for sample in chosen] if with_video else [torch.zeros(1, crop, crop)]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synctalk.training.data import SampleCache, SpeechBatch, pad_stack, speech_batch
+from synctalk.training.data import SampleCache, SpeechBatch, collate_speech, pad_stack
 from synctalk.training.text import Tokenizer
 
 
@@ -91,15 +91,17 @@ def talking_face_batch(
         for start in draw_windows(sample.row.n_frames, window, share, rng):
             other = int(rng.integers(0, sample.row.n_frames - window + 1))
             span = slice(start, start + window)
+            wanted = [*range(start, start + window), *range(other, other + window)]
+            faces = sample.faces[wanted] if samples.keeps(numbers[place]) else sample.some_faces(wanted)
             clips.append(place)
             starts.append(start)
-            targets.append(sample.faces[span])
-            references.append(sample.faces[other : other + window])
+            targets.append(faces[:window])
+            references.append(faces[window:])
             boxes.append(sample.boxes[span])
             transforms.append(sample.mouth_transforms[span])
     window_clip, window_start = torch.tensor(clips), torch.tensor(starts)
     return TalkingFaceBatch(
-        speech=speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, with_video=False),
+        speech=collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, with_video=False),
         mouth=pad_stack([torch.from_numpy(sample.mouth) for sample in chosen]),
         clip=window_clip.repeat_interleave(window),
         frame=(window_start[:, None] + torch.arange(window)).flatten(),

@@ -6,13 +6,14 @@ import hashlib
 import tarfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import webdataset
 
 from synctalk.corpora.records import Clip, Word
 from synctalk.errors import UserError
-from synctalk.shards.mosaic import decode_mosaic, encode_mosaic
+from synctalk.shards.mosaic import decode_frames, decode_mosaic, encode_mosaic
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import Crop, crop_to_row, npy, row_to_crop
 from synctalk.shards.write import sample_key, write_shards
@@ -67,6 +68,35 @@ def test_frames_of_a_mosaic_do_not_bleed_into_each_other() -> None:
     back = decode_mosaic(encode_mosaic(frames, 80), 4)
     assert back[0].max() <= 1
     assert back[1].min() >= 254
+
+
+@pytest.mark.parametrize(("n_frames", "channels", "side"), [(1, 3, 96), (16, 0, 48), (17, 3, 8), (75, 3, 96)])
+def test_frames_decoded_alone_are_those_of_the_whole_mosaic(n_frames: int, channels: int, side: int) -> None:
+    frames = np.random.default_rng(3).integers(0, 256, (n_frames, side, side, channels or 1), np.uint8)
+    blob = encode_mosaic(frames if channels else frames[..., 0], 95)
+    whole = decode_mosaic(blob, n_frames)
+    last = n_frames - 1
+    for numbers in ([0], [last], [last, 0, last], list(range(n_frames)), list(range(n_frames // 2, n_frames))):
+        np.testing.assert_array_equal(decode_frames(blob, numbers), whole[numbers])
+
+
+def test_some_frames_of_what_is_no_mosaic_are_refused() -> None:
+    frames = pictures(20, 16, 3)
+    blob = encode_mosaic(frames, 95)
+    plain = cv2.imencode(".jpg", np.zeros((16, 256, 3), np.uint8))[1].tobytes()
+    with pytest.raises(ValueError, match="restart marker"):
+        decode_frames(plain, [0])
+    with pytest.raises(ValueError, match="at most 32 frames, 33"):
+        decode_frames(blob, [32])
+    with pytest.raises(ValueError, match="frame -1"):
+        decode_frames(blob, [-1])
+    with pytest.raises(ValueError, match="0 frames"):
+        decode_frames(blob, [])
+    with pytest.raises(ValueError, match="breaks off"):
+        decode_frames(blob[: len(blob) // 2], [0])
+    for broken in (b"", b"no picture", blob[:40]):
+        with pytest.raises(ValueError, match="no JPEG"):
+            decode_frames(broken, [0])
 
 
 def test_a_side_that_does_not_fit_the_blocks_is_refused() -> None:

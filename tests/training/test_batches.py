@@ -6,12 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from tiny import CROP, SENTENCES, samples, tokenizer
 
 from synctalk.models.lip_reader import EOS, PAD
-from synctalk.training.data import batch_numbers, speech_batch
-from synctalk.training.talking_data import draw_windows, talking_face_batch
+from synctalk.shards.read import ShardSet
+from synctalk.training.data import SampleCache, batch_numbers, speech_batch
+from synctalk.training.talking_data import TalkingFaceBatch, draw_windows, talking_face_batch
 from synctalk.training.text import token_batch
 
 
@@ -93,3 +95,26 @@ def test_frames_to_make_belong_to_their_clip_and_time(tmp_path: Path) -> None:
         np.testing.assert_array_equal((batch.target_faces[row] * 255).round().byte().permute(1, 2, 0).numpy(), real)
         assert int(batch.frame_index[row]) == clip * n_frames + frame
         np.testing.assert_array_equal(batch.boxes[row].numpy(), cache[[1, 3][clip]].boxes[frame])
+
+
+def test_clips_that_do_not_stay_in_memory_are_read_once_and_give_the_same_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def batch(cache: SampleCache) -> TalkingFaceBatch:
+        rng = np.random.default_rng(2)
+        return talking_face_batch(cache, [1, 3], crop=CROP, window=5, share=0.2, tokenizer=tokenizer(), rng=rng)
+
+    kept = samples(tmp_path)
+    monkeypatch.setattr("synctalk.training.data.CACHE_BYTES", 0)
+    dropped = SampleCache(kept.shards)
+    expected = batch(kept)
+    reads: list[int] = []
+    read = ShardSet.__getitem__
+    monkeypatch.setattr(ShardSet, "__getitem__", lambda shards, number: reads.append(number) or read(shards, number))
+    got = batch(dropped)
+    assert reads == [1, 3]
+    assert [dropped.keeps(number) for number in (1, 3)] == [False, False]
+    assert [kept.keeps(number) for number in (1, 3)] == [True, True]
+    torch.testing.assert_close(got.target_faces, expected.target_faces, atol=0, rtol=0)
+    torch.testing.assert_close(got.reference_faces, expected.reference_faces, atol=0, rtol=0)
+    torch.testing.assert_close(got.speech.audio, expected.speech.audio, atol=0, rtol=0)
