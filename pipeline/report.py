@@ -48,7 +48,7 @@ def main(
         tables = {name: pd.read_parquet(scores / name / f"{corpus}.parquet") for name in ("ground_truth", *methods)}
         takes = {
             name: {
-                take.clip.id: take
+                take.sample.row.id: take
                 for take in takes_of(root, indexed, test, None if name == "ground_truth" else generated / name / corpus)
             }
             for name in tables

@@ -98,7 +98,7 @@ def takes_of(root: Path, clips: Sequence[Clip], shards: ShardSet, generated: Pat
         path = generated_path(generated, sample.row.id) if generated else None
         if path is not None and not path.is_file():
             raise UserError(path, "is not there", "run `dvc repro generate`")
-        takes.append(Take(root, by_id[sample.row.id], sample, path))
+        takes.append(Take(root, by_id[sample.row.clip], sample, path))
     return takes
 
 

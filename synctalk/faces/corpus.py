@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from synctalk.corpora.records import Clip, Rejected, read_rejected, write_rejected, write_table
 from synctalk.errors import ClipError, UserError
 from synctalk.faces.detect import Detector, DetectorParams, make_detector
-from synctalk.faces.extract import CropParams, crop_clip
+from synctalk.faces.extract import STAGE, CropParams, check_face_ids, crop_clip
 from synctalk.jobs import map_ordered, publish, scratch
-from synctalk.shards.records import CROP_SCHEMA, crop_to_row
-
-STAGE = "crop"
+from synctalk.shards.records import CROP_SCHEMA, Crop, crop_to_row
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,15 @@ def _crop_part(part: _Part) -> None:
     """
     params = detector_params(part.detector, part.params)
     detector = None if params is None else _detector(part.detector, params)
-    rows, rejected = [], []
+    rows: list[dict[str, object]] = []
+    rejected: list[Rejected] = []
     for clip in part.clips:
         try:
-            rows.append(crop_to_row(crop_clip(part.root, clip, part.params, detector, part.members)))
+            samples = crop_clip(part.root, clip, part.params, detector, part.members)
         except ClipError as error:
-            rejected.append(Rejected(clip.id, STAGE, error.reason, error.detail))
+            samples = [Rejected(clip.id, STAGE, error.reason, error.detail)]
+        rows += [crop_to_row(sample) for sample in samples if isinstance(sample, Crop)]
+        rejected += [sample for sample in samples if isinstance(sample, Rejected)]
     write_rejected(part.rejected, rejected)
     write_table(part.path, rows, CROP_SCHEMA)
 
@@ -97,11 +100,14 @@ def crop_corpus(
         out: folder, made where missing.
 
     Raises:
-        UserError: missing detector weights; or a smaller share of the clips was kept than `min_keep_rate`.
+        UserError: missing detector weights; clips whose faces would share an id; or a smaller share was kept than
+            `min_keep_rate`.
     """
     wanted = detector_params(detector, params)
     if wanted is not None:
         make_detector(detector, wanted)
+        if params.track.several_faces == "all":
+            check_face_ids(clips)
     size = params.clips_per_part
     key = (asdict(params), detector, members, [file_stamp(root, clip) for clip in clips])
     with scratch(f"crop-{corpus}", *key) as folder:
@@ -113,12 +119,13 @@ def crop_corpus(
         for _ in map_ordered(_crop_part, todo, label=f"crop {corpus}"):
             pass
         rejected = [row for part in parts for row in read_rejected(part.rejected)]
-        keep_rate = 1 - len(rejected) / max(1, len(clips))
+        n_kept = sum(pq.read_metadata(part.path).num_rows for part in parts)
+        keep_rate = n_kept / max(1, n_kept + len(rejected))
         if keep_rate < params.min_keep_rate:
             most = max({row.reason for row in rejected}, key=[row.reason for row in rejected].count)
             raise UserError(
                 f"corpus {corpus}",
-                f"only {keep_rate:.0%} of {len(clips)} clips were kept, mostly for {most}",
+                f"only {keep_rate:.0%} of {n_kept + len(rejected)} samples were kept, mostly for {most}",
                 "look at the clips, or lower crop.min_keep_rate",
             )
         for part in parts:

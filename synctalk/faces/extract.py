@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from synctalk.corpora.records import Clip
-from synctalk.errors import ClipError, Reason
+from synctalk.corpora.records import Clip, Rejected
+from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import crop_faces, whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, read_published_track
 from synctalk.faces.quality import QualityParams, check_length, check_lengths_match, check_loudness, check_motion
-from synctalk.faces.track import FaceTrack, TrackParams, choose_track, shot_changes, thumbnail
+from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
 from synctalk.section import section
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop
 from synctalk.timebase import FPS, n_samples
+
+STAGE = "crop"
+"""Its name in rejected.parquet."""
 
 
 @section
@@ -46,21 +51,79 @@ def audio_origin_s(clip: Clip) -> float:
     return clip.video_start_s if clip.audio == clip.video else 0.0
 
 
-def find_track(video: Video, params: TrackParams, detector: Detector) -> FaceTrack:
-    """The face track of a decoded clip.
+def find_tracks(video: Video, params: TrackParams, detector: Detector) -> list[FaceTrack]:
+    """The face tracks of a decoded clip that `several_faces` keeps.
 
     Raises:
-        ClipError: as `choose_track`.
+        ClipError: as `choose_tracks`.
     """
     n_frames = len(video.frames)
     sampled = sorted({*range(0, n_frames, params.detect_every), n_frames - 1})
     detections = [(number, detector(video.frames[number])) for number in sampled]
     thumbnails = np.stack([thumbnail(frame) for frame in video.frames])
-    return choose_track(detections, shot_changes(thumbnails, params.shot_threshold), n_frames, params, FPS)
+    return choose_tracks(detections, shot_changes(thumbnails, params.shot_threshold), n_frames, params, FPS)
 
 
-def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | None, members: tuple[str, ...]) -> Crop:
-    """Crops of one clip; of a segment, only its stretch of the file is decoded.
+def face_id(clip_id: str, number: int) -> str:
+    """Id of the sample of one of a clip's several faces, counted from 1, from the image's left to its right."""
+    return f"{clip_id}/face{number}"
+
+
+def check_face_ids(clips: Iterable[Clip]) -> None:
+    """No clip is called what a face of another would be (`face_id`): samples never share an id.
+
+    Raises:
+        UserError: one is.
+    """
+    ids = {clip.id for clip in clips}
+    for clip_id in sorted(ids):
+        parent, _, name = clip_id.rpartition("/")
+        if parent in ids and re.fullmatch(r"face[0-9]+", name):
+            raise UserError(clip_id, f"is also the name of a face of the clip {parent}", "rename that video")
+
+
+def _crop_track(
+    video: Video, track: FaceTrack, sample_id: str, clip: Clip, params: CropParams, members: tuple[str, ...]
+) -> Crop:
+    """One face of a decoded clip, cut out.
+
+    Raises:
+        ClipError: too short, too long, less than the sentence, or a mouth that does not move.
+    """
+    check_length(len(track), params.quality)
+    n_clip = len(video.frames)
+    frames = video.frames[track.start : track.start + len(track)]
+    if clip.transcript and len(frames) < params.track.min_cover * n_clip:
+        raise ClipError(Reason.FACE_LOST, f"the face is there in {len(frames)} of {n_clip} frames of the sentence")
+    frame_size = frames.shape[1:3]
+    boxes = whole_boxes(track.boxes, frame_size)
+    transforms = mouth_transforms(track.landmarks, params.mouth, frame_size)
+    mouths = crop_mouth(frames, transforms, params.mouth.size)
+    check_motion(mouths, params.quality)
+    faces = b""
+    if "faces" in members:
+        faces = encode_mosaic(crop_faces(frames, boxes, params.face_size), params.jpeg_quality)
+    return Crop(
+        id=sample_id,
+        clip=clip.id,
+        start=clip.first_frame + track.start,
+        audio_start=clip.first_frame + track.start,
+        n_frames=len(frames),
+        frame_height=frame_size[0],
+        frame_width=frame_size[1],
+        boxes=boxes,
+        mouth_transforms=transforms,
+        faces=faces,
+        mouth=encode_mosaic(mouths, params.jpeg_quality),
+    )
+
+
+def crop_clip(
+    root: Path, clip: Clip, params: CropParams, detector: Detector | None, members: tuple[str, ...]
+) -> list[Crop | Rejected]:
+    """Crops of one clip: one, or one for each of its faces where `several_faces` keeps all of them.
+
+    Of a segment, only its stretch of the file is decoded.
 
     Args:
         root: of the corpus.
@@ -68,6 +131,9 @@ def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | N
         params: sizes and limits.
         detector: finds faces; None takes the track published beside the clip.
         members: what the corpus keeps; `faces` decides whether face crops are stored.
+
+    Returns:
+        Samples, from the image's left to its right. Of several faces, those that cannot be used come as the reason why.
 
     Raises:
         ClipError: the clip cannot be used, with the reason.
@@ -84,30 +150,16 @@ def crop_clip(root: Path, clip: Clip, params: CropParams, detector: Detector | N
         raise ClipError(Reason.NO_FACE, "no face track is published beside the clip")
     video = read_video(path, info, clip.span)
     if detector is None:
-        track = read_published_track(root / clip.face_track, video.source_index)
+        tracks = [read_published_track(root / clip.face_track, video.source_index)]
     else:
-        track = find_track(video, params.track, detector)
-    check_length(len(track), params.quality)
-    frames = video.frames[track.start : track.start + len(track)]
-    if clip.transcript and len(frames) < params.track.min_cover * len(index):
-        raise ClipError(Reason.FACE_LOST, f"the face is there in {len(frames)} of {len(index)} frames of the sentence")
-    frame_size = frames.shape[1:3]
-    boxes = whole_boxes(track.boxes, frame_size)
-    transforms = mouth_transforms(track.landmarks, params.mouth, frame_size)
-    mouths = crop_mouth(frames, transforms, params.mouth.size)
-    check_motion(mouths, params.quality)
-    faces = b""
-    if "faces" in members:
-        faces = encode_mosaic(crop_faces(frames, boxes, params.face_size), params.jpeg_quality)
-    return Crop(
-        id=clip.id,
-        start=clip.first_frame + track.start,
-        audio_start=clip.first_frame + track.start,
-        n_frames=len(frames),
-        frame_height=frame_size[0],
-        frame_width=frame_size[1],
-        boxes=boxes,
-        mouth_transforms=transforms,
-        faces=faces,
-        mouth=encode_mosaic(mouths, params.jpeg_quality),
-    )
+        tracks = find_tracks(video, params.track, detector)
+    if len(tracks) == 1:
+        return [_crop_track(video, tracks[0], clip.id, clip, params, members)]
+    samples: list[Crop | Rejected] = []
+    for number, track in enumerate(sorted(tracks, key=lambda track: float(track.boxes[:, 0].mean())), start=1):
+        sample_id = face_id(clip.id, number)
+        try:
+            samples.append(_crop_track(video, track, sample_id, clip, params, members))
+        except ClipError as error:
+            samples.append(Rejected(sample_id, STAGE, error.reason, error.detail))
+    return samples

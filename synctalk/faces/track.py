@@ -38,8 +38,10 @@ class TrackParams:
     """Width of the centred moving average over boxes and landmarks; 1 = none."""
     shot_threshold: float
     """Mean absolute grey difference (0..255) of neighbouring frames that may be a shot change."""
-    several_faces: Literal["reject", "largest"]
-    """`reject` the clip, or take the `largest` face."""
+    several_faces: Literal["reject", "largest", "steadiest", "all"]
+    """Of several people at the same time: `reject` the clip; take the `largest` face; take the `steadiest`, by size and
+    steadiness; or keep `all`, each as a sample of its own.
+    """
     min_face_px: int
     """Faces narrower than this are not counted."""
     min_cover: float
@@ -156,14 +158,72 @@ def smooth(track: FaceTrack, width: int) -> FaceTrack:
     )
 
 
-def choose_track(
+def _presence(chain: _Chain, sampled: Sequence[int]) -> float:
+    """Frames that a chain's detections stand for: each for half the way to the samples before and after it."""
+    frames = np.asarray(sampled, np.float64)
+    middles = (frames[1:] + frames[:-1]) / 2
+    share = np.diff(np.concatenate([[frames[0] - 0.5], middles, [frames[-1] + 0.5]]))
+    return float(share[np.searchsorted(frames, chain.frames)].sum())
+
+
+def _size(track: FaceTrack) -> float:
+    """Mean area of a track's boxes, pixels."""
+    return float(np.prod(track.boxes[:, 2:] - track.boxes[:, :2], axis=1).mean())
+
+
+def _steadiness(track: FaceTrack) -> float:
+    """Mean overlap (IoU, 0..1) of a track's boxes with their median: a face that stays where it is has nearly 1."""
+    middle = np.median(track.boxes, axis=0)
+    return float(np.mean([iou(box, middle) for box in track.boxes]))
+
+
+def _shot_tracks(
+    chains: list[_Chain], shot: tuple[int, int], sampled: Sequence[int], params: TrackParams
+) -> list[FaceTrack]:
+    """The faces of one shot that `several_faces` keeps, unsmoothed.
+
+    Raises:
+        ClipError: `NO_FACE`, `SEVERAL_FACES` or `FACE_LOST`: the shot cannot be used.
+    """
+    inside = [chain for chain in chains if shot[0] <= chain.frames[0] < shot[1]]
+    if not inside:
+        raise ClipError(Reason.NO_FACE, f"no face in the frames {shot[0]} to {shot[1] - 1}")
+    presence = {id(chain): _presence(chain, sampled) for chain in inside}
+    tracks = {id(chain): _fill(chain, shot, params.detect_every) for chain in inside}
+    main = max(inside, key=lambda chain: (presence[id(chain)], _size(tracks[id(chain)])))
+    rivals = [
+        chain
+        for chain in inside
+        if chain is not main and 2 * presence[id(chain)] >= presence[id(main)] and set(chain.frames) & set(main.frames)
+    ]
+    if rivals and params.several_faces == "reject":
+        raise ClipError(Reason.SEVERAL_FACES, f"{len(rivals) + 1} faces at the same time")
+    found = [tracks[id(chain)] for chain in (main, *rivals)]
+    if params.several_faces == "largest":
+        found = [max(found, key=_size)]
+    elif params.several_faces == "steadiest":
+        found = [max(found, key=lambda track: np.sqrt(_size(track)) * _steadiness(track) * len(track))]
+    covers = [len(track) / (shot[1] - shot[0]) for track in found]
+    kept = [track for track, cover in zip(found, covers, strict=True) if cover >= params.min_cover]
+    if not kept:
+        raise ClipError(
+            Reason.NO_FACE if max(covers) < 0.5 else Reason.FACE_LOST,
+            f"a face in {max(covers):.0%} of the shot, {params.min_cover:.0%} are needed",
+        )
+    return kept
+
+
+def choose_tracks(
     sampled: Sequence[tuple[int, Sequence[Detection]]],
     cuts: Sequence[int],
     n_frames: int,
     params: TrackParams,
     fps: int,
-) -> FaceTrack:
-    """The clip's face track: the longest chain, or the largest face where two are equally long.
+) -> list[FaceTrack]:
+    """The clip's face track; several where `several_faces` is `all` and several people are there at the same time.
+
+    Of several shots the longest usable one is kept, the earliest of equally long ones: a face must cover `min_cover` of
+    it, and where `several_faces` is `reject`, no second face may be there for half as long as the first.
 
     Args:
         sampled: frame number and detections of the frames on which the detector ran, ascending.
@@ -173,34 +233,18 @@ def choose_track(
         fps: frames a second of the clip.
 
     Raises:
-        ClipError: `NO_FACE`, `SEVERAL_FACES` (where `several_faces` is `reject` and a second face is there for half
-            as long as the first), `FACE_LOST` (the track covers less than `min_cover` of its shot).
+        ClipError: `NO_FACE`, `SEVERAL_FACES` or `FACE_LOST`, as the longest shot has it, where none is usable.
     """
     wide = [(frame, [d for d in found if d.box[2] - d.box[0] >= params.min_face_px]) for frame, found in sampled]
-    n_seen = sum(bool(found) for _, found in wide)
-    if n_seen == 0:
+    if not any(found for _, found in wide):
         raise ClipError(Reason.NO_FACE, f"no face of {params.min_face_px} px in {len(sampled)} sampled frames")
     chains = link(wide, cuts, max(params.detect_every, round(params.max_gap_s * fps)))
-    bounds = [0, *cuts, n_frames]
-    shots = list(pairwise(bounds))
-
-    def area(chain: _Chain) -> float:
-        return float(np.mean([np.prod(d.box[2:] - d.box[:2]) for d in chain.detections]))
-
-    chains.sort(key=lambda chain: (-len(chain.frames), -area(chain)))
-    best = chains[0]
-    shot = next(shot for shot in shots if shot[0] <= best.frames[0] < shot[1])
-    rivals = [c for c in chains[1:] if shot[0] <= c.frames[0] < shot[1] and 2 * len(c.frames) >= len(best.frames)]
-    simultaneous = [c for c in rivals if set(c.frames) & set(best.frames)]
-    if simultaneous:
-        if params.several_faces == "reject":
-            raise ClipError(Reason.SEVERAL_FACES, f"{len(simultaneous) + 1} faces at the same time")
-        best = max([best, *simultaneous], key=area)
-    track = _fill(best, shot, params.detect_every)
-    cover = len(track) / (shot[1] - shot[0])
-    if cover < params.min_cover:
-        raise ClipError(
-            Reason.NO_FACE if cover < 0.5 else Reason.FACE_LOST,
-            f"a face in {cover:.0%} of the shot, {params.min_cover:.0%} are needed",
-        )
-    return smooth(track, params.smooth_frames)
+    errors = []
+    for shot in sorted(pairwise([0, *cuts, n_frames]), key=lambda shot: shot[0] - shot[1]):
+        try:
+            tracks = _shot_tracks(chains, shot, [frame for frame, _ in wide], params)
+        except ClipError as error:
+            errors.append(error)
+            continue
+        return [smooth(track, params.smooth_frames) for track in tracks]
+    raise errors[0]

@@ -28,19 +28,19 @@ class _Part:
 
 def _extract_part(part: _Part) -> None:
     rows = []
-    for crop in pq.read_table(part.crops, columns=["id", "audio_start", "n_frames"]).to_pylist():
-        clip = part.clips[crop["id"]]
+    for crop in pq.read_table(part.crops, columns=["id", "clip", "audio_start", "n_frames"]).to_pylist():
+        clip = part.clips[crop["clip"]]
         pcm = read_audio(part.root / clip.audio, audio_origin_s(clip))
         found = extract_features(pcm, crop["audio_start"], crop["n_frames"], part.members)
         blobs = {name: npy(found[name]) if name in found else b"" for name in ("fbank", "mfcc", "mel")}
-        rows.append({"id": clip.id, **blobs})
+        rows.append({"id": crop["id"], **blobs})
     write_table(part.path, rows, FEATURE_SCHEMA)
 
 
 def extract_corpus(
     corpus: str, root: Path, clips: list[Clip], crops: Path, members: tuple[str, ...], out: Path
 ) -> None:
-    """Features of every clip that has crops, into files of the same names.
+    """Features of every crop, into files of the same names.
 
     Args:
         corpus: name, for the progress bar and the scratch folder.
@@ -56,7 +56,7 @@ def extract_corpus(
     with scratch(f"features-{corpus}", members, stamps) as folder:
         parts = []
         for file in files:
-            ids = pq.read_table(file, columns=["id"]).column("id").to_pylist()
+            ids = pq.read_table(file, columns=["clip"]).column("clip").to_pylist()
             parts.append(_Part(file, {name: by_id[name] for name in ids}, folder / file.name, root, members))
         todo = [part for part in parts if not part.path.exists()]
         for _ in map_ordered(_extract_part, todo, label=f"features {corpus}"):

@@ -30,9 +30,9 @@ class GenerateParams:
     preset: str
 
 
-def generated_path(folder: Path, clip_id: str) -> Path:
-    """Where the generated video of a clip lies below `folder`."""
-    return folder / f"{clip_id}.mp4"
+def generated_path(folder: Path, sample_id: str) -> Path:
+    """Where the generated video of a sample lies below `folder`."""
+    return folder / f"{sample_id}.mp4"
 
 
 def generate_clip(
@@ -62,8 +62,8 @@ def generate_corpus(
     """Generate every sample of `shards` into `out`, by way of the scratch `folder`: what is there is not made again."""
     by_id = {clip.id: clip for clip in clips}
     for number in progress_bar(iterable=range(len(shards)), desc=label, unit="clip"):
-        clip_id = shards.rows[number].id
-        made = generated_path(folder, clip_id)
+        row = shards.rows[number]
+        made = generated_path(folder, row.id)
         if not made.exists():
-            generate_clip(model, root, by_id[clip_id], shards[number], params, made)
-        publish(made, generated_path(out, clip_id))
+            generate_clip(model, root, by_id[row.clip], shards[number], params, made)
+        publish(made, generated_path(out, row.id))

@@ -22,7 +22,7 @@ from synctalk.errors import ClipError, UserError
 from synctalk.faces.blend import blend_back, colour_map, map_colours
 from synctalk.faces.crop import crop_face, whole_boxes
 from synctalk.faces.detect import Detector
-from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_track, shot_changes, thumbnail
+from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.features import stacked_log_fbank
 from synctalk.generation.faces import generate_faces
 from synctalk.jobs import progress_bar
@@ -94,7 +94,7 @@ def shot_tracks(footage: Footage, n_frames: int, fps: float) -> list[FaceTrack]:
     for start, stop in pairwise([0, *footage.cuts, n_frames]):
         inside = [(number - start, found) for number, found in footage.sampled if start <= number < stop]
         try:
-            track = choose_track(inside, [], stop - start, TRACK, round(fps))
+            (track,) = choose_tracks(inside, [], stop - start, TRACK, round(fps))
         except ClipError:
             continue
         if len(track) < min(MIN_TRACK_S * fps, stop - start):

@@ -35,10 +35,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def joined(clips: list[Clip], crops: Path, features: Path) -> Iterator[tuple[Clip, Crop, dict[str, bytes]]]:
-    """Clip, crops and features of every clip that was kept.
+    """Clip, crop and features of every sample that was kept; several may be of one clip.
 
     Raises:
-        UserError: the two folders do not hold the same clips.
+        UserError: the two folders do not hold the same samples.
     """
     by_id = {clip.id: clip for clip in clips}
     for file in sorted(crops.glob("part-*.parquet")):
@@ -46,7 +46,7 @@ def joined(clips: list[Clip], crops: Path, features: Path) -> Iterator[tuple[Cli
             if crop_row["id"] != feature_row["id"]:
                 raise UserError(features / file.name, f"does not belong to {file}", "run `dvc repro features`")
             crop = row_to_crop(crop_row)
-            yield by_id[crop.id], crop, {name: feature_row[name] for name in ("fbank", "mfcc", "mel")}
+            yield by_id[crop.clip], crop, {name: feature_row[name] for name in ("fbank", "mfcc", "mel")}
 
 
 def pack_corpus(

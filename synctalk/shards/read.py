@@ -28,7 +28,7 @@ from synctalk.shards.records import INDEX_SCHEMA, IndexRow
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip of a shard; members are decoded when they are asked for and kept.
+    """One sample of a shard; members are decoded when they are asked for and kept.
 
     Attributes:
         row: its line of the index.
@@ -51,7 +51,7 @@ class Sample:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """The JSON member: id, speaker, split, transcript, words, first_frame, and the whole numbers of `Crop`.
+        """The JSON member: id, clip, speaker, split, transcript, words, first_frame, and the whole numbers of `Crop`.
 
         Word times count from frame `first_frame` of the file's time line, pictures from frame `start`.
         """

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 CROP_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
+        ("clip", pa.string()),
         ("start", pa.int64()),
         ("audio_start", pa.int64()),
         ("n_frames", pa.int64()),
@@ -33,6 +34,7 @@ INDEX_SCHEMA = pa.schema(
     [
         ("key", pa.string()),
         ("id", pa.string()),
+        ("clip", pa.string()),
         ("split", pa.string()),
         ("speaker", pa.string()),
         ("transcript", pa.string()),
@@ -49,10 +51,11 @@ INDEX_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Crop:
-    """A clip's pictures as the crop stage stores them.
+    """One face of a clip, as the crop stage stores it.
 
     Attributes:
-        id: the clip.
+        id: of the sample: the clip's, unless several people of it are kept as samples of their own.
+        clip: id of the clip that it was cut from.
         start: first frame of the track in the file's 25 fps time line.
         audio_start: the frame of the sound's time line that belongs to frame `start`; another one where screening
             repaired an offset, and then it may lie before the sound begins.
@@ -65,6 +68,7 @@ class Crop:
     """
 
     id: str
+    clip: str
     start: int
     audio_start: int
     n_frames: int
@@ -101,11 +105,12 @@ def row_to_crop(row: dict[str, object]) -> Crop:
 class IndexRow:
     """Where a sample lies: shard file, byte offset and size of its tar members, and what is known of it unopened.
 
-    `start` and `audio_start` are those of `Crop`.
+    `id`, `clip`, `start` and `audio_start` are those of `Crop`.
     """
 
     key: str
     id: str
+    clip: str
     split: str
     speaker: str
     transcript: str

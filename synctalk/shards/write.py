@@ -26,11 +26,11 @@ MAX_KEY = 80
 """Longer member names would need PAX headers (100 characters with the ending)."""
 
 
-def sample_key(clip_id: str) -> str:
-    """WebDataset key of a clip: its id where that is a plain ASCII path without dots, else a readable hash of it."""
-    if len(clip_id) <= MAX_KEY and re.fullmatch(r"[A-Za-z0-9_/-]+", clip_id):
-        return clip_id
-    return "clip-" + hashlib.sha256(clip_id.encode()).hexdigest()[:32]
+def sample_key(sample_id: str) -> str:
+    """WebDataset key of a sample: its id where that is a plain ASCII path without dots, else a readable hash of it."""
+    if len(sample_id) <= MAX_KEY and re.fullmatch(r"[A-Za-z0-9_/-]+", sample_id):
+        return sample_id
+    return "clip-" + hashlib.sha256(sample_id.encode()).hexdigest()[:32]
 
 
 def sample_members(clip: Clip, crop: Crop, features: dict[str, bytes]) -> dict[str, bytes]:
@@ -39,7 +39,8 @@ def sample_members(clip: Clip, crop: Crop, features: dict[str, bytes]) -> dict[s
     np.savez(track, boxes=crop.boxes, mouth_transforms=crop.mouth_transforms)
     words = [asdict(word) for word in clip.words]
     about = {
-        "id": clip.id,
+        "id": crop.id,
+        "clip": clip.id,
         "speaker": clip.speaker,
         "split": clip.split,
         "transcript": clip.transcript,
@@ -117,12 +118,13 @@ def write_shards(
     rows: list[IndexRow] = []
     for clip, crop, features in samples:
         shards = series.setdefault(clip.split, _Series(folder, clip.split, max_bytes))
-        key = sample_key(clip.id)
+        key = sample_key(crop.id)
         offset, size = shards.write(key, sample_members(clip, crop, features))
         rows.append(
             IndexRow(
                 key=key,
-                id=clip.id,
+                id=crop.id,
+                clip=clip.id,
                 split=clip.split,
                 speaker=clip.speaker,
                 transcript=clip.transcript,

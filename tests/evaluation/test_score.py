@@ -135,6 +135,18 @@ def test_takes_are_one_a_sample_with_its_own_clip(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made[2].sample.boxes, shards[2].boxes)
 
 
+def test_takes_of_several_faces_share_their_clip_and_have_their_own_videos(tmp_path: Path) -> None:
+    shards = samples(tmp_path / "shards", 2).shards
+    shards.rows[:] = [replace(row, clip="both") for row in shards.rows]
+    for row in shards.rows:
+        path = tmp_path / "made" / f"{row.id}.mp4"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    takes = takes_of(tmp_path, [Clip("both", "", "test", "both.mp4", "both.mp4", "")], shards, tmp_path / "made")
+    assert [take.clip.video for take in takes] == ["both.mp4"] * 2
+    assert [take.generated for take in takes] == [tmp_path / "made" / f"{row.id}.mp4" for row in shards.rows]
+
+
 def test_a_missing_generated_video_is_named_with_its_mend(tmp_path: Path) -> None:
     shards = samples(tmp_path / "shards", 1).shards
     clips = [Clip(row.id, "", "test", "", "", "") for row in shards.rows]

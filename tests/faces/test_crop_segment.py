@@ -69,11 +69,11 @@ def test_a_clip_without_a_length_goes_to_the_end_of_its_file() -> None:
 def test_the_crop_of_a_segment_is_that_stretch_of_the_whole(
     corpus: Path, params: CropParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = crop_clip(corpus, WHOLE, params, None, MEMBERS)
+    (whole,) = crop_clip(corpus, WHOLE, params, None, MEMBERS)
     decoded = []
     plain = extract.read_video
     monkeypatch.setattr(extract, "read_video", lambda *given: decoded.append(plain(*given)) or decoded[-1])
-    part = crop_clip(corpus, SEGMENT, params, None, MEMBERS)
+    (part,) = crop_clip(corpus, SEGMENT, params, None, MEMBERS)
     stretch = slice(FIRST, FIRST + LENGTH)
     assert (part.id, part.start, part.audio_start, part.n_frames) == (SEGMENT.id, FIRST, FIRST, LENGTH)
     assert [len(video.frames) for video in decoded] == [LENGTH]
@@ -86,7 +86,7 @@ def test_the_crop_of_a_segment_is_that_stretch_of_the_whole(
 
 def test_the_sound_of_a_segment_is_that_stretch_of_the_whole(corpus: Path, params: CropParams) -> None:
     pcm = read_audio(corpus / "long.mp4")
-    part = crop_clip(corpus, SEGMENT, params, None, MEMBERS)
+    (part,) = crop_clip(corpus, SEGMENT, params, None, MEMBERS)
     rows = extract_features(pcm, part.start, part.n_frames, ("fbank",))["fbank"]
     whole = extract_features(pcm, 0, N, ("fbank",))["fbank"]
     # preemphasis looks one sample back, so the very first row is its own
@@ -109,7 +109,7 @@ def test_lengths_are_those_of_the_segment_and_a_file_out_of_joint_is_no_source(
     corpus: Path, params: CropParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = replace(params, quality=replace(params.quality, max_s=LENGTH / FPS))
-    assert crop_clip(corpus, SEGMENT, limit, None, MEMBERS).n_frames == LENGTH
+    assert crop_clip(corpus, SEGMENT, limit, None, MEMBERS)[0].n_frames == LENGTH
     for clip, reason in (
         (WHOLE, Reason.TOO_LONG),
         (replace(SEGMENT, n_cut_frames=3), Reason.TOO_SHORT),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synctalk.errors import ClipError, Reason
-from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_track, iou, shot_changes, smooth, thumbnail
+from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_tracks, iou, shot_changes, smooth, thumbnail
 
 PARAMS = TrackParams(
     detect_every=1,
@@ -40,7 +40,7 @@ def test_iou_by_hand() -> None:
 
 def test_a_moving_face_is_followed_and_gaps_are_interpolated() -> None:
     sampled = [(t, [] if 8 <= t < 14 else [face(100 + 2 * t)]) for t in range(30)]
-    track = choose_track(sampled, [], 30, PARAMS, 25)
+    (track,) = choose_tracks(sampled, [], 30, PARAMS, 25)
     assert (track.start, len(track)) == (0, 30)
     np.testing.assert_allclose(track.boxes[:, 0], 100 + 2 * np.arange(30), atol=1e-4)
     np.testing.assert_allclose(track.landmarks[10, 2], face(120).landmarks[2], atol=1e-4)
@@ -49,48 +49,49 @@ def test_a_moving_face_is_followed_and_gaps_are_interpolated() -> None:
 def test_sampling_every_fourth_frame_gives_the_same_boxes_of_a_steady_motion() -> None:
     params = replace(PARAMS, detect_every=4)
     sampled = [(t, [face(100 + t)]) for t in [*range(0, 30, 4), 29]]
-    track = choose_track(sampled, [], 30, params, 25)
+    (track,) = choose_tracks(sampled, [], 30, params, 25)
     np.testing.assert_allclose(track.boxes[:, 0], 100 + np.arange(30), atol=1e-4)
 
 
 def test_a_gap_beyond_the_limit_loses_the_face() -> None:
     sampled = [(t, [] if 8 <= t < 22 else [face(100)]) for t in range(30)]
     with pytest.raises(ClipError) as error:
-        choose_track(sampled, [], 30, PARAMS, 25)
+        choose_tracks(sampled, [], 30, PARAMS, 25)
     assert error.value.reason in (Reason.FACE_LOST, Reason.NO_FACE)
 
 
 def test_a_short_flicker_is_no_face() -> None:
     sampled = [(t, [face(100)] if t in (3, 9) else []) for t in range(40)]
     with pytest.raises(ClipError) as error:
-        choose_track(sampled, [], 40, PARAMS, 25)
+        choose_tracks(sampled, [], 40, PARAMS, 25)
     assert error.value.reason == Reason.NO_FACE
 
 
 def test_no_detection_and_too_small_ones_are_no_face() -> None:
     for sampled in ([(t, []) for t in range(20)], [(t, [face(10, width=12)]) for t in range(20)]):
         with pytest.raises(ClipError) as error:
-            choose_track(sampled, [], 20, PARAMS, 25)
+            choose_tracks(sampled, [], 20, PARAMS, 25)
         assert error.value.reason == Reason.NO_FACE
 
 
 def test_two_people_are_rejected_or_the_larger_is_taken() -> None:
     sampled = [(t, [face(10, width=40), face(200, width=60)]) for t in range(30)]
     with pytest.raises(ClipError) as error:
-        choose_track(sampled, [], 30, PARAMS, 25)
+        choose_tracks(sampled, [], 30, PARAMS, 25)
     assert error.value.reason == Reason.SEVERAL_FACES
-    largest = choose_track(sampled, [], 30, replace(PARAMS, several_faces="largest"), 25)
+    (largest,) = choose_tracks(sampled, [], 30, replace(PARAMS, several_faces="largest"), 25)
     assert float(largest.boxes[0, 0]) == 200
 
 
 def test_a_passer_by_does_not_matter() -> None:
     sampled = [(t, [face(10), *([face(200)] if 5 <= t < 9 else [])]) for t in range(30)]
-    assert len(choose_track(sampled, [], 30, PARAMS, 25)) == 30
+    (track,) = choose_tracks(sampled, [], 30, PARAMS, 25)
+    assert len(track) == 30
 
 
 def test_tracks_do_not_cross_a_shot_change() -> None:
     sampled = [(t, [face(100)]) for t in range(50)]
-    track = choose_track(sampled, [20], 50, PARAMS, 25)
+    (track,) = choose_tracks(sampled, [20], 50, PARAMS, 25)
     assert (track.start, len(track)) == (20, 30)
 
 

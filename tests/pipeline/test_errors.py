@@ -118,7 +118,7 @@ def test_a_corpus_of_which_nothing_is_kept_says_why(project: Path, shared: Path)
     done = run(project, "crop", "raw", "index", "out")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("error: corpus lrs2: only 0% of 1 clips were kept, mostly for no_face; look at the clips")
+    assert line.startswith("error: corpus lrs2: only 0% of 1 samples were kept, mostly for no_face; look at the clips")
 
 
 def test_a_command_line_without_its_arguments_is_one_line(project: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from synctalk.corpora.index import index_corpus
 from synctalk.corpora.records import Clip
-from synctalk.errors import ClipError, Reason
+from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.corpus import crop_corpus
 from synctalk.faces.crop import crop_face
 from synctalk.faces.detect import make_detector
@@ -217,7 +217,45 @@ def test_of_two_people_the_larger_face_is_taken_where_params_say_so(shared: Path
     (clip,) = index_corpus("folder", tmp_path).clips
     params = crop_params(shared)
     params = replace(params, track=replace(params.track, several_faces="largest"))
-    crop = crop_clip(tmp_path, clip, params, make_detector("yunet", params.detectors["yunet"]), MEMBERS)
+    (crop,) = crop_clip(tmp_path, clip, params, make_detector("yunet", params.detectors["yunet"]), MEMBERS)
     assert crop.n_frames == 75
     middle = (crop.boxes[:, 0] + crop.boxes[:, 2]) / 2
     assert (middle < clip.width / 2).all() or (middle > clip.width / 2).all()
+
+
+def test_both_people_become_samples_of_their_own_where_params_say_so(
+    shared: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("raw").mkdir()
+    shutil.copy(root / "derived/two_faces_left_speaks.mp4", "raw/pair.mp4")
+    shutil.copy(root / "grid/bbaf2n.mpg", "raw/left.mpg")
+    clips = index_corpus("folder", Path("raw")).clips
+    params = crop_params(shared)
+    params = replace(params, track=replace(params.track, several_faces="all"))
+    crops, features, shards = Path("crops"), Path("features"), Path("shards")
+    assert crop_corpus("clips", Path("raw"), clips, params, "yunet", MEMBERS, crops) == []
+    extract_corpus("clips", Path("raw"), clips, crops, MEMBERS, features)
+    pack_corpus("clips", clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
+    packed = ShardSet([shards], ["test"])
+    alone, left, right = (packed[number] for number in range(3))
+    assert [(row.id, row.clip) for row in packed.rows] == [
+        ("left", "left"),
+        ("pair/face1", "pair"),
+        ("pair/face2", "pair"),
+    ]
+    assert left.boxes[:, 2].max() < clips[1].width / 2 < right.boxes[:, 0].min()
+    np.testing.assert_array_equal(left.fbank, right.fbank)
+    assert lag_of(left.fbank, alone.fbank) == 0
+    # the left person is the one whose clip was put there
+    n = min(len(left.mouth), len(alone.mouth))
+    own, other = (np.abs(one.mouth[:n].astype(int) - alone.mouth[:n]).mean() for one in (left, right))
+    assert own < other / 2
+
+
+def test_a_clip_that_is_called_like_a_face_of_another_is_refused(shared: Path, tmp_path: Path) -> None:
+    params = crop_params(shared)
+    params = replace(params, track=replace(params.track, several_faces="all"))
+    clips = [Clip(name, "", "test", f"{name}.mp4", f"{name}.mp4", "") for name in ("a", "a/face1", "b/face1")]
+    with pytest.raises(UserError, match=r"^a/face1: is also the name of a face of the clip a; rename"):
+        crop_corpus("clips", tmp_path, clips, params, "yunet", MEMBERS, tmp_path / "out")

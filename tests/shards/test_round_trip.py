@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -40,6 +41,7 @@ def sample(number: int, split: str = "train", n_frames: int = 7) -> tuple[Clip, 
     )
     crop = Crop(
         id=clip_id,
+        clip=clip_id,
         start=2,
         audio_start=-1,
         n_frames=n_frames,
@@ -120,6 +122,21 @@ def test_samples_come_back_as_they_went_in(tmp_path: Path) -> None:
         assert got.faces.shape == (7, 96, 96, 3)
         assert got.mouth.shape == (7, 48, 48)
         assert float(got.fbank[3, 5]) == int(clip.speaker[1:])
+
+
+def test_faces_of_one_clip_are_samples_of_their_own_and_share_its_text(tmp_path: Path) -> None:
+    clip, crop, features = sample(0)
+    faces = [replace(crop, id=f"{clip.id}/face{number}", start=number) for number in (1, 2)]
+    rows = write_shards(tmp_path, [(clip, face, features) for face in faces], max_bytes=10**9)
+    assert [(row.key, row.id, row.clip, row.start) for row in rows] == [
+        (face.id, face.id, clip.id, face.start) for face in faces
+    ]
+    shards = ShardSet([tmp_path], ["train"])
+    assert [shards[i].about["id"] for i in range(2)] == [face.id for face in faces]
+    assert {shards[i].about["clip"] for i in range(2)} == {clip.id}
+    assert {shards[i].row.transcript for i in range(2)} == {clip.transcript}
+    stream = webdataset.WebDataset(str(tmp_path / "train-00000.tar"), shardshuffle=False)
+    assert [one["__key__"] for one in stream] == [face.id for face in faces]
 
 
 def test_a_member_that_was_not_kept_is_named(tmp_path: Path) -> None:

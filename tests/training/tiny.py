@@ -91,8 +91,8 @@ def samples(folder: Path, n_clips: int = 4, seed: int = 0) -> SampleCache:
         boxes = np.tile(np.array([30, 40, 126, 136], np.int32), (n, 1)) + rng.integers(0, 4, (n, 1)).astype(np.int32)
         matrix = np.tile(np.array([[0.5, 0, -20], [0, 0.5, -30]], np.float32), (n, 1, 1))
         crop = Crop(
-            id=clip_id, start=0, audio_start=0, n_frames=n, frame_height=160, frame_width=160, boxes=boxes,
-            mouth_transforms=matrix, faces=encode_mosaic(faces, 95),
+            id=clip_id, clip=clip_id, start=0, audio_start=0, n_frames=n, frame_height=160, frame_width=160,
+            boxes=boxes, mouth_transforms=matrix, faces=encode_mosaic(faces, 95),
             mouth=encode_mosaic(faces[:, :MOUTH, :MOUTH, 0], 95),
         )  # fmt: skip
         fbank = rng.normal(size=(n, 104)).astype(np.float32)
