@@ -25,7 +25,9 @@ class Reason(StrEnum):
     """Why a clip was dropped: the whole set of values in the `reason` column of rejected.parquet."""
 
     EMPTY_FILE = "empty_file"
+    TRUNCATED = "truncated"
     UNDECODABLE = "undecodable"
+    OVER_REPORTED_FRAMES = "over_reported_frames"
     NO_VIDEO = "no_video"
     NO_AUDIO = "no_audio"
     SILENT_AUDIO = "silent_audio"

@@ -13,7 +13,14 @@ from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import crop_faces, whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, read_published_track
-from synctalk.faces.quality import QualityParams, check_length, check_lengths_match, check_loudness, check_motion
+from synctalk.faces.quality import (
+    QualityParams,
+    check_frame_count,
+    check_length,
+    check_lengths_match,
+    check_loudness,
+    check_motion,
+)
 from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
@@ -140,7 +147,9 @@ def crop_clip(
     """
     path = root / clip.video
     info = probe(path)
-    whole = resample_index(require_video(info))
+    stream = require_video(info)
+    check_frame_count(stream.n_missing, params.quality)
+    whole = resample_index(stream)
     index = whole[clip.span]
     check_length(len(index), params.quality)
     pcm = read_audio(root / clip.audio, audio_origin_s(clip))

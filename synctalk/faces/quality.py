@@ -24,6 +24,8 @@ class QualityParams:
     """Root mean square of the audio, dB below full scale; quieter clips are `silent_audio`."""
     min_mouth_motion: float
     """Mean absolute change (0..255) between neighbouring mouth regions; less is `frozen_face`."""
+    max_missing_frames: int
+    """Frames that the container's header may promise beyond those in the file; more are `over_reported_frames`."""
 
 
 def check_length(n_frames: int, params: QualityParams) -> None:
@@ -37,6 +39,19 @@ def check_length(n_frames: int, params: QualityParams) -> None:
         raise ClipError(Reason.TOO_SHORT, f"{seconds:.2f} s, at least {params.min_s} s are needed")
     if seconds > params.max_s:
         raise ClipError(Reason.TOO_LONG, f"{seconds:.2f} s, at most {params.max_s} s are taken")
+
+
+def check_frame_count(n_missing: int, params: QualityParams) -> None:
+    """About as many frames in the file as its header promises.
+
+    Raises:
+        ClipError: `OVER_REPORTED_FRAMES`.
+    """
+    if n_missing > params.max_missing_frames:
+        raise ClipError(
+            Reason.OVER_REPORTED_FRAMES,
+            f"{n_missing} frames are promised and not there, at most {params.max_missing_frames} may be missing",
+        )
 
 
 def check_lengths_match(pcm: NDArray[np.int16], n_frames: int, params: QualityParams) -> None:
@@ -63,7 +78,7 @@ def check_loudness(pcm: NDArray[np.int16], params: QualityParams) -> None:
     loudness = 10 * np.log10(power) if power > 0 else -np.inf
     if loudness < params.min_loudness_db:
         raise ClipError(
-            Reason.SILENT_AUDIO, f"{loudness:.0f} dB of full scale, at least {params.min_loudness_db} dB are needed"
+            Reason.SILENT_AUDIO, f"{loudness:.2f} dB of full scale, at least {params.min_loudness_db} dB are needed"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
+from synctalk.media.truncation import promised_bytes
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class VideoStream:
         fps: mean frame rate as the container states it (0.0 where it does not).
         codec: FFmpeg's name.
         pixel_aspect: width of a pixel over its height; players stretch the picture by it.
+        n_missing: frames that the container's header promises and the file has no packets for.
     """
 
     index: int
@@ -33,6 +35,7 @@ class VideoStream:
     fps: float
     codec: str
     pixel_aspect: Fraction = Fraction(1)
+    n_missing: int = 0
 
     @property
     def n_frames(self) -> int:
@@ -80,12 +83,17 @@ def open_container(path: Path) -> av.container.InputContainer:
     """Open `path` for demuxing.
 
     Raises:
-        ClipError: the file is missing, empty, or no container that FFmpeg knows.
+        ClipError: `EMPTY_FILE`; `TRUNCATED` where the file is shorter than its container says; `UNDECODABLE` where it
+            is missing, or no container that FFmpeg knows.
     """
     if not path.is_file():
         raise ClipError(Reason.UNDECODABLE, f"{path.name} is not a file")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise ClipError(Reason.EMPTY_FILE, f"{path.name} has zero bytes")
+    promised = promised_bytes(path)
+    if promised is not None and size < promised:
+        raise ClipError(Reason.TRUNCATED, f"{path.name} has {size} bytes of {promised}")
     try:
         return av.open(str(path))
     except (av.FFmpegError, OSError) as error:
@@ -96,22 +104,29 @@ def probe(path: Path) -> MediaInfo:
     """Streams and time stamps of `path`.
 
     Raises:
-        ClipError: `EMPTY_FILE` or `UNDECODABLE`.
+        ClipError: `EMPTY_FILE`, `TRUNCATED`, `UNDECODABLE`, or `OVER_REPORTED_FRAMES` where an MP4 begins without a key
+            frame.
     """
     with open_container(path) as container:
         video = container.streams.best("video")
         audio = container.streams.best("audio")
         video_pts: list[float] = []
+        n_packets = n_headless = 0
+        key_seen = False
         audio_start, audio_end = np.inf, -np.inf
         wanted = [s for s in (video, audio) if s is not None]
         try:
             for packet in container.demux(wanted) if wanted else ():
+                if packet.stream is video and packet.size > 0:
+                    n_packets += 1
+                    key_seen = key_seen or packet.is_keyframe
+                    n_headless += not key_seen
                 if packet.pts is None or packet.time_base is None:
                     continue
                 start = float(packet.pts * packet.time_base)
                 if packet.is_corrupt and "mp4" in container.format.name:
                     # the index in front promises more than the file has; a broken-off transport stream is ordinary
-                    raise ClipError(Reason.UNDECODABLE, f"{path.name} breaks off after {start:.2f} s")
+                    raise ClipError(Reason.TRUNCATED, f"{path.name} breaks off after {start:.2f} s")
                 if packet.stream is video:
                     if not packet.is_discard:
                         video_pts.append(start)
@@ -120,6 +135,12 @@ def probe(path: Path) -> MediaInfo:
                     audio_end = max(audio_end, start + float((packet.duration or 0) * packet.time_base))
         except (av.FFmpegError, OSError) as error:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
+        if key_seen and n_headless and "mp4" in container.format.name:
+            # decord shows other frames in their place, without a word
+            raise ClipError(
+                Reason.OVER_REPORTED_FRAMES,
+                f"{path.name}: the first {n_headless} of {n_packets} frames need a key frame that is not there",
+            )
         found_video = found_audio = None
         if isinstance(video, av.VideoStream) and video_pts:
             found_video = VideoStream(
@@ -130,6 +151,7 @@ def probe(path: Path) -> MediaInfo:
                 fps=float(video.average_rate or 0),
                 codec=video.codec_context.name,
                 pixel_aspect=video.sample_aspect_ratio or Fraction(1),
+                n_missing=max(0, video.frames - n_packets),
             )
         if isinstance(audio, av.AudioStream) and audio_end > audio_start:
             found_audio = AudioStream(

@@ -70,7 +70,7 @@ def iter_frames(path: Path, index: NDArray[np.int64]) -> Iterator[NDArray[np.uin
         index: frame numbers in presentation order, ascending; a number may repeat.
 
     Raises:
-        ClipError: `UNDECODABLE`, also where the file holds fewer frames than its packets promise.
+        ClipError: `UNDECODABLE`; `OVER_REPORTED_FRAMES` where fewer frames decode than the file has packets for.
     """
     with open_container(path) as container:
         seekable = bool(DECORD_FORMATS & set(container.format.name.split(",")))
@@ -78,7 +78,9 @@ def iter_frames(path: Path, index: NDArray[np.int64]) -> Iterator[NDArray[np.uin
 
 
 def _too_few(path: Path, n_decoded: int, index: NDArray[np.int64]) -> ClipError:
-    return ClipError(Reason.UNDECODABLE, f"{path.name}: {n_decoded} frames decode, {int(index[-1]) + 1} are needed")
+    return ClipError(
+        Reason.OVER_REPORTED_FRAMES, f"{path.name}: {n_decoded} frames decode, {int(index[-1]) + 1} are promised"
+    )
 
 
 def _decord_frames(path: Path, index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
@@ -130,7 +132,8 @@ def read_video(path: Path, info: MediaInfo | None = None, span: slice = slice(No
         span: stretch of the file's 25 fps time line; nothing else is kept in memory.
 
     Raises:
-        ClipError: `EMPTY_FILE`, `UNDECODABLE` or `NO_VIDEO`, also where `span` lies behind the file's end.
+        ClipError: `EMPTY_FILE`, `TRUNCATED`, `UNDECODABLE`, `OVER_REPORTED_FRAMES` or `NO_VIDEO`, also where `span`
+            lies behind the file's end.
     """
     index = resample_index(require_video(info or probe(path)))[span]
     if not len(index):

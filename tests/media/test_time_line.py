@@ -154,14 +154,14 @@ def test_bad_files_are_named_with_a_reason(tmp_path: Path, content: bytes, reaso
     assert error.value.reason == reason
 
 
-def test_a_truncated_video_is_undecodable(tmp_path: Path) -> None:
+def test_a_truncated_video_is_named_so(tmp_path: Path) -> None:
     frames, pcm = flash_and_click(Fraction(25), 2.0, 16_000)
     write_video(tmp_path / "whole.mp4", frames, audio=pcm)
     blob = (tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(blob[: len(blob) // 2])
     with pytest.raises(ClipError) as error:
         read_video(tmp_path / "cut.mp4")
-    assert error.value.reason == Reason.UNDECODABLE
+    assert error.value.reason == Reason.TRUNCATED
 
 
 def test_a_video_without_sound_says_so(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_corrupt_video_is_a_row_and_no_crash(project: Path) -> None:
     assert "Traceback" not in done.stderr
     assert [clip.id for clip in read_clips(project / "out/clips.parquet")] == ["good"]
     dropped = {row.id: row.reason for row in read_rejected(project / "out/rejected.parquet")}
-    assert dropped == {"cut": Reason.UNDECODABLE, "junk": Reason.UNDECODABLE, "empty": Reason.EMPTY_FILE}
+    assert dropped == {"cut": Reason.TRUNCATED, "junk": Reason.UNDECODABLE, "empty": Reason.EMPTY_FILE}
 
 
 def test_a_corpus_of_which_nothing_is_kept_says_why(project: Path, shared: Path) -> None:

@@ -37,7 +37,7 @@ FATES = {
     "2 faces": frozenset({Reason.SEVERAL_FACES}),
     "first frame held": frozenset({Reason.FROZEN_FACE}),
     "without audio track": frozenset({Reason.NO_AUDIO}),
-    "moov missing": frozenset({Reason.UNDECODABLE}),
+    "moov missing": frozenset({Reason.TRUNCATED}),
     "duplicate frames": KEPT,
     "hard cut": KEPT,
     # sound that does not belong to the lips is a matter for the sync expert, not for these stages
