@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,21 +116,38 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -
     temporary.replace(path)
 
 
-def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    """Rows of a parquet file that has exactly the columns of `schema`.
+def parse_table(
+    source: Path | BinaryIO, what: str | Path, schema: pa.Schema, repeating: Sequence[str] = ()
+) -> pa.Table:
+    """Columns of a parquet file that has exactly those of `schema`.
+
+    Args:
+        source: the file.
+        what: its name in errors.
+        schema: columns that it must have.
+        repeating: text columns of few values, which are kept as numbers into a dictionary.
 
     Raises:
         UserError: the file is missing, no parquet, or has other columns.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(source, read_dictionary=list(repeating))
     except FileNotFoundError as error:
-        raise UserError(path, "is not there", "run `dvc repro`") from error
+        raise UserError(what, "is not there", "run `dvc repro`") from error
     except pa.ArrowInvalid as error:
-        raise UserError(path, "is no parquet file", "delete it and run `dvc repro`") from error
+        raise UserError(what, "is no parquet file", "delete it and run `dvc repro`") from error
     if table.schema.names != schema.names:
-        raise UserError(path, f"has the columns {table.schema.names}, not {schema.names}", "run `dvc repro`")
-    rows: list[dict[str, Any]] = table.to_pylist()
+        raise UserError(what, f"has the columns {table.schema.names}, not {schema.names}", "run `dvc repro`")
+    return table
+
+
+def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Rows of a parquet file that has exactly the columns of `schema`.
+
+    Raises:
+        UserError: as `parse_table`.
+    """
+    rows: list[dict[str, Any]] = parse_table(path, path, schema).to_pylist()
     return rows
 
 

@@ -1,7 +1,6 @@
 """Reading samples back, map-style by the index: any sample at once, so that training resumes exactly.
 
-Streaming readers (`webdataset.WebDataset("train-00000.tar")`) see the same members. Needs numpy, OpenCV and pyarrow
-only.
+`synctalk.shards.stream` reads the same samples shard by shard. Needs numpy, OpenCV and pyarrow; fsspec for URLs only.
 """
 
 from __future__ import annotations
@@ -9,21 +8,25 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
+import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synctalk.corpora.records import read_table
+from synctalk.corpora.records import parse_table
 from synctalk.errors import UserError
 from synctalk.shards.mosaic import decode_frames, decode_mosaic
 from synctalk.shards.records import INDEX_SCHEMA, IndexRow
+from synctalk.shards.store import ByteRange, Location, is_url, join, read_file, read_ranges
+
+INDEX = "index.parquet"
 
 
 @dataclass(frozen=True)
@@ -105,29 +108,82 @@ class Sample:
             return {name: arrays[name] for name in arrays.files}
 
 
+class IndexRows:
+    """Rows of an index, made when they are asked for.
+
+    The columns take a fraction of the memory of as many records, and forked readers share their pages.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        # one array a column, so that a row is found at once
+        self._columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+
+    def __len__(self) -> int:
+        return len(self._columns["id"])
+
+    def __getitem__(self, number: int) -> IndexRow:
+        return IndexRow(**{name: column[number].as_py() for name, column in self._columns.items()})
+
+    def __iter__(self) -> Iterator[IndexRow]:
+        for batch in pa.table(self._columns).to_batches(max_chunksize=1024):
+            for row in batch.to_pylist():
+                yield IndexRow(**row)
+
+    def numbers(self, name: str) -> NDArray[np.int64]:
+        """A column of whole numbers, such as n_frames, int64 [rows]."""
+        column: NDArray[np.int64] = self._columns[name].to_numpy()
+        return column
+
+
 class ShardSet:
     """Samples of one or more shard folders, by number; the order is that of the folders and their indexes.
 
+    It holds no open file, so it is pickled and forked freely.
+
     Args:
-        folders: shard folders, each with `index.parquet`.
+        folders: shard folders, each with `index.parquet`: paths, or URLs that fsspec opens.
         splits: which splits to take.
+
+    Attributes:
+        rows: the index.
+        digest: hash of the indexes: what a resumed run must have begun with.
+        files: shards that hold the samples.
+        file: number in `files` of each sample, int32 [samples].
+        offset, size: bytes of each sample in its file, int64 [samples].
 
     Raises:
         UserError: an index is missing or broken, or no sample is in these splits.
     """
 
-    def __init__(self, folders: Sequence[Path], splits: Sequence[str]) -> None:
-        self.rows: list[IndexRow] = []
-        self._files: list[Path] = []
+    def __init__(self, folders: Sequence[Location], splits: Sequence[str]) -> None:
+        hashes = hashlib.sha256()
+        self.files: list[Location] = []
+        tables, numbers = [], []
         for folder in folders:
-            for row in read_table(folder / "index.parquet", INDEX_SCHEMA):
-                if row["split"] in splits:
-                    self.rows.append(IndexRow(**row))
-                    self._files.append(folder / row["shard"])
-        if not self.rows:
+            location = join(folder, INDEX)
+            blob = read_file(location)
+            if is_url(folder):
+                # a server without ranges is known by one byte, before it sends shard after shard whole
+                read_ranges([ByteRange(location, 0, 1)])
+            hashes.update(hashlib.sha256(blob).digest())
+            table = parse_table(io.BytesIO(blob), str(location), INDEX_SCHEMA, ("split", "speaker", "shard"))
+            wanted = pc.is_in(table["split"], value_set=pa.array(splits, pa.string()))
+            if not pc.all(wanted).as_py():
+                table = table.filter(wanted)
+            shards = table["shard"].unify_dictionaries().combine_chunks()
+            numbers.append(np.asarray(shards.indices, np.int32) + len(self.files))
+            self.files += [_shard(folder, name) for name in shards.dictionary.to_pylist()]
+            tables.append(table)
+        self.digest = hashes.hexdigest()
+        self.rows = IndexRows(pa.concat_tables(tables).unify_dictionaries())
+        del tables, table
+        pa.default_memory_pool().release_unused()
+        if not len(self.rows):
             raise UserError(
                 ", ".join(map(str, folders)), f"no sample in the splits {', '.join(splits)}", "look at rejected.parquet"
             )
+        self.file = np.concatenate(numbers)
+        self.offset, self.size = self.rows.numbers("offset"), self.rows.numbers("size")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -136,22 +192,49 @@ class ShardSet:
         """Sample `number`, its bytes checked against the index.
 
         Raises:
-            UserError: the shard is missing, truncated or altered.
+            UserError: the shard is missing, truncated or altered, may not be read, or the network failed too often.
         """
-        row, path = self.rows[number], self._files[number]
-        try:
-            with path.open("rb") as file:
-                blob = os.pread(file.fileno(), row.size, row.offset)
-        except FileNotFoundError as error:
-            raise UserError(path, "is not there", "run `dvc repro`") from error
-        if hashlib.sha256(blob).hexdigest() != row.sha256:
-            raise UserError(
-                path, f"sample {row.key} is not what the index says", "delete the shard folder and run `dvc repro`"
-            )
-        members: dict[str, bytes] = {}
-        with tarfile.open(fileobj=io.BytesIO(blob), mode="r:") as archive:
-            for member in archive:
-                file_in_tar = archive.extractfile(member)
-                if file_in_tar is not None:
-                    members[member.name.removeprefix(row.key + ".")] = file_in_tar.read()
-        return Sample(row, members)
+        return self.__getitems__([number])[0]
+
+    def __getitems__(self, numbers: Sequence[int]) -> list[Sample]:
+        """Samples `numbers`, from URLs side by side: torch's DataLoader asks for a batch in this way."""
+        ranges = [
+            ByteRange(self.files[self.file[number]], int(self.offset[number]), int(self.size[number]))
+            for number in numbers
+        ]
+        rows = [self.rows[number] for number in numbers]
+        blobs = read_ranges(ranges)
+        for row, wanted, blob in zip(rows, ranges, blobs, strict=True):
+            require_intact(row, wanted.location, blob)
+        return [Sample(row, _members(row.key, blob)) for row, blob in zip(rows, blobs, strict=True)]
+
+
+def _shard(folder: Location, name: str) -> Location:
+    if not re.fullmatch(r"[\w-][\w.-]*", name):
+        raise UserError(str(join(folder, INDEX)), f"names the shard {name!r} outside its folder", "run `dvc repro`")
+    return join(folder, name)
+
+
+def require_intact(row: IndexRow, location: Location, blob: bytes) -> None:
+    """Check the bytes of a sample against its row.
+
+    Raises:
+        UserError: they are too few, or others.
+    """
+    mend = "upload the folder of shards again" if is_url(location) else "delete the folder and run `dvc repro`"
+    if len(blob) < row.size:
+        end = row.offset + row.size
+        raise UserError(str(location), f"is truncated: sample {row.key} ends at byte {end:,}", mend)
+    if hashlib.sha256(blob).hexdigest() != row.sha256:
+        raise UserError(str(location), f"sample {row.key} is not what the index says", mend)
+
+
+def _members(key: str, blob: bytes) -> dict[str, bytes]:
+    """Tar members of one sample: name after the key -> bytes."""
+    members: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(blob), mode="r:") as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is not None:
+                members[member.name.removeprefix(f"{key}.")] = file.read()
+    return members
