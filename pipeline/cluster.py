@@ -8,18 +8,19 @@ from pipeline.stage import run
 from synctalk.jobs import write_json
 from synctalk.params import load
 from synctalk.shards.read import ShardSet
+from synctalk.shards.store import join
 from synctalk.training.clusters import cluster_corpora, write_clusters
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import set_threads
 from synctalk.training.pretrain import PretrainSection
 
 
-def main(iteration: str, source: Path, shards: Path, out: Path, metrics: Path) -> None:
+def main(iteration: str, source: Path, shards: str, out: Path, metrics: Path) -> None:
     """Cluster the frames of the pre-training corpora in SHARDS for ITERATION, from SOURCE, into the folder OUT."""
     set_threads()
     section, seed, crop = load("pretrain", PretrainSection), load("seed", int), load("mouth_crop", int)
     params = section.iterations[iteration].clusters
-    samples = SampleCache(ShardSet([shards / corpus for corpus in section.corpora], TRAIN_SPLITS))
+    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in section.corpora], TRAIN_SPLITS))
     clusters = cluster_corpora(samples, source, params, crop=crop, seed=seed)
     write_clusters(out, samples, clusters)
     write_json(metrics, {"clusters": len(clusters.centroids), "perplexity": round(clusters.perplexity(), 3)})

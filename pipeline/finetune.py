@@ -12,26 +12,28 @@ from synctalk.jobs import content_key, scratch, write_json
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
+from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.finetune import FinetuneParams, begin_reader, finetune
 from synctalk.training.loop import set_threads, write_curves
 from synctalk.training.text import Tokenizer
 
 
-def main(name: str, start: Path, shards: Path, tokenizer: Path, out: Path, metrics: Path) -> None:
+def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, metrics: Path) -> None:
     """Fine-tune the reader NAME from START on SHARDS into the folder OUT; test figures go to METRICS."""
     set_threads()
     params, config = load_entry("finetune", name, FinetuneParams), load("av_syncnet", LipReaderConfig)
     seed, crop = load("seed", int), load("mouth_crop", int)
     pieces = Tokenizer.load(tokenizer)
-    samples = SampleCache(ShardSet([shards / corpus for corpus in params.corpora], TRAIN_SPLITS))
+    folders = [join(shards, corpus) for corpus in params.corpora]
+    samples = SampleCache(ShardSet(folders, TRAIN_SPLITS))
     model = begin_reader(config, params, start, len(pieces), seed=seed)
     with scratch(f"finetune-{name}", params, config, seed, content_key(start, tokenizer)) as folder:
         state = finetune(model, samples, pieces, params, crop=crop, seed=seed, folder=folder, label=f"finetune {name}")
         out.mkdir(parents=True, exist_ok=True)
         save(model, out / "model.safetensors", {"name": name, "seed": seed})
         write_curves(out / "curves.csv", state.curves)
-    test = SampleCache(ShardSet([shards / corpus for corpus in params.corpora], ["test"]))
+    test = SampleCache(ShardSet(folders, ["test"]))
     write_json(metrics, reader_figures(model, pieces, test, crop=crop, beam=load("evaluate", EvaluateParams).beam))
 
 

@@ -10,18 +10,19 @@ from synctalk.jobs import content_key, scratch
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params import load
 from synctalk.shards.read import ShardSet
+from synctalk.shards.store import join
 from synctalk.training.clusters import read_labels
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import set_threads, write_curves
 from synctalk.training.pretrain import PretrainSection, begin_iteration, pretrain
 
 
-def main(iteration: str, source: Path, shards: Path, clusters: Path, out: Path) -> None:
+def main(iteration: str, source: Path, shards: str, clusters: Path, out: Path) -> None:
     """Train ITERATION on SHARDS and CLUSTERS, beginning with SOURCE where params say so, into the folder OUT."""
     set_threads()
     section, seed, crop = load("pretrain", PretrainSection), load("seed", int), load("mouth_crop", int)
     params, config = section.iterations[iteration], load("av_syncnet", LipReaderConfig).encoder
-    samples = SampleCache(ShardSet([shards / corpus for corpus in section.corpora], TRAIN_SPLITS))
+    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in section.corpora], TRAIN_SPLITS))
     labels = read_labels(clusters, samples)
     model = begin_iteration(config, params, labels, source, seed=seed)
     with scratch(f"pretrain-{iteration}", params, config, seed, content_key(clusters, source)) as folder:

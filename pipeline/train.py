@@ -24,7 +24,7 @@ from synctalk.training.text import Tokenizer
 def main(
     method: str,
     readers: Path,
-    shards: Path,
+    shards: str,
     tokenizer: Path,
     out: Path,
     start: Annotated[Path | None, typer.Option(help="Model folder to begin with.")] = None,
@@ -37,7 +37,8 @@ def main(
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
     supervisor = Supervisor(load_av_syncnet(reader), samples, crop)
     model, discriminator = begin_generator(config, supervisor.model, start, seed=seed)
-    with scratch(f"train-{method}", params, entry, config, seed, content_key(reader, start, shards)) as folder:
+    began_with = [*content_key(reader, start), samples.shards.digest]
+    with scratch(f"train-{method}", params, entry, config, seed, began_with) as folder:
         state = train_generator(
             model,
             discriminator,

@@ -10,6 +10,7 @@ from synctalk.errors import UserError
 from synctalk.jobs import content_key, scratch
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
+from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import set_threads, write_curves
 from synctalk.training.observer import Observer, ObserverParams, published_observer, train_observer
@@ -24,7 +25,7 @@ def write_observer(observer: Observer, name: str, out: Path) -> None:
     write_curves(out / "curves.csv", observer.curves)
 
 
-def main(name: str, shards: Path, tokenizer: Path, out: Path) -> None:
+def main(name: str, shards: str, tokenizer: Path, out: Path) -> None:
     """Train the observer NAME on SHARDS (one folder a corpus) into the folder OUT."""
     set_threads()
     params, seed, crop = load_entry("observers", name, ObserverParams), load("seed", int), load("mouth_crop", int)
@@ -33,9 +34,8 @@ def main(name: str, shards: Path, tokenizer: Path, out: Path) -> None:
         return
     if params.recipe is None:
         raise UserError(f"observers.{name}", "has neither a checkpoint nor a recipe", "set one of the two")
-    folders = [shards / corpus for corpus in params.recipe.corpora]
-    with scratch(f"observer-{name}", params, seed, crop, content_key(tokenizer, *folders)) as folder:
-        samples = SampleCache(ShardSet(folders, TRAIN_SPLITS))
+    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in params.recipe.corpora], TRAIN_SPLITS))
+    with scratch(f"observer-{name}", params, seed, crop, content_key(tokenizer), samples.shards.digest) as folder:
         pieces = Tokenizer.load(tokenizer)
         write_observer(train_observer(samples, pieces, params.recipe, crop=crop, seed=seed, folder=folder), name, out)
 

@@ -17,7 +17,7 @@ from synctalk.training.talking import RECONSTRUCTION_ONLY, TrainParams, begin_ge
 from synctalk.training.text import Tokenizer
 
 
-def main(reader: Path, shards: Path, tokenizer: Path, out: Path) -> None:
+def main(reader: Path, shards: str, tokenizer: Path, out: Path) -> None:
     """Train the common start on SHARDS, with the audio encoder of READER, into the folder OUT."""
     set_threads()
     params, config = load("start", TrainParams), load("generator", SyncTalklipConfig)
@@ -25,7 +25,7 @@ def main(reader: Path, shards: Path, tokenizer: Path, out: Path) -> None:
     supervisor = load_av_syncnet(reader / "model.safetensors")
     model, discriminator = begin_generator(config, supervisor, None, seed=seed)
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
-    with scratch("start", params, config, seed, content_key(reader, shards)) as folder:
+    with scratch("start", params, config, seed, content_key(reader), samples.shards.digest) as folder:
         state = train_generator(
             model,
             discriminator,

@@ -9,16 +9,17 @@ import torch
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_syncnet
-from synctalk.jobs import content_key, scratch
+from synctalk.jobs import scratch
 from synctalk.models.syncnet import SyncNet
 from synctalk.params import load
 from synctalk.shards.read import ShardSet
+from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import set_threads, write_curves
 from synctalk.training.sync_expert import SyncExpertParams, train_sync_expert
 
 
-def main(shards: Path, out: Path) -> None:
+def main(shards: str, out: Path) -> None:
     """Train on SHARDS (one folder a corpus) into the folder OUT."""
     set_threads()
     params, seed = load("sync_expert", SyncExpertParams), load("seed", int)
@@ -27,11 +28,11 @@ def main(shards: Path, out: Path) -> None:
         save(load_syncnet(Path(params.checkpoint)), out / "model.safetensors", {"from": Path(params.checkpoint).name})
         write_curves(out / "curves.csv", [])
         return
-    folders = [shards / corpus for corpus in params.corpora]
+    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in params.corpora], TRAIN_SPLITS))
     torch.manual_seed(seed)
     model = SyncNet(params.model)
-    with scratch("sync_expert", params, seed, content_key(*folders)) as folder:
-        state = train_sync_expert(model, SampleCache(ShardSet(folders, TRAIN_SPLITS)), params, seed=seed, folder=folder)
+    with scratch("sync_expert", params, seed, samples.shards.digest) as folder:
+        state = train_sync_expert(model, samples, params, seed=seed, folder=folder)
         save(model, out / "model.safetensors", {"view": params.view, "seed": seed})
         write_curves(out / "curves.csv", state.curves)
 

@@ -194,10 +194,14 @@ class ShardSet:
         Raises:
             UserError: the shard is missing, truncated or altered, may not be read, or the network failed too often.
         """
-        return self.__getitems__([number])[0]
+        return self.read([number])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> list[Sample]:
-        """Samples `numbers`, from URLs side by side: torch's DataLoader asks for a batch in this way."""
+        """How torch's DataLoader asks for a batch."""
+        return self.read(numbers)
+
+    def read(self, numbers: Sequence[int]) -> list[Sample]:
+        """Samples `numbers`, those of URLs fetched side by side; checks and errors as those of one."""
         ranges = [
             ByteRange(self.files[self.file[number]], int(self.offset[number]), int(self.size[number]))
             for number in numbers

@@ -40,14 +40,18 @@ class SampleCache:
         return len(self.shards)
 
     def __getitem__(self, number: int) -> Sample:
-        if number in self._kept:
-            return self._kept[number]
-        sample = self.shards[number]
-        # a decoded mosaic is about ten times its JPEG
-        self._free -= 10 * sample.row.size
-        if self._free > 0:
-            self._kept[number] = sample
-        return sample
+        return self.read([number])[0]
+
+    def read(self, numbers: Sequence[int]) -> list[Sample]:
+        """Samples `numbers`; those that are not kept are read together."""
+        missing = [number for number in dict.fromkeys(numbers) if number not in self._kept]
+        fresh = dict(zip(missing, self.shards.read(missing), strict=True))
+        for number, sample in fresh.items():
+            # a decoded mosaic is about ten times its JPEG
+            self._free -= 10 * sample.row.size
+            if self._free > 0:
+                self._kept[number] = sample
+        return [fresh[number] if number in fresh else self._kept[number] for number in numbers]
 
     def keeps(self, number: int) -> bool:
         """Whether the sample stays in memory once it is decoded; it must have been asked for before."""
@@ -116,7 +120,7 @@ def speech_batch(
     with_video: bool = True,
 ) -> SpeechBatch:
     """Read the clips `numbers` and collate them; arguments as those of `collate_speech`."""
-    chosen = [samples[number] for number in numbers]
+    chosen = samples.read(numbers)
     return collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=with_video)
 
 

@@ -129,7 +129,7 @@ def train_sync_expert(
     model.to(place).train()
     optimizer = Optimizer(model.parameters(), params.optim)
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
-    long_enough = [i for i in range(len(samples)) if samples.shards.rows[i].n_frames >= params.clip_frames]
+    long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.clip_frames).tolist()
     n_windows = params.clip_frames - LIP_WINDOW + 1
 
     def train_step(step: int) -> dict[str, float]:

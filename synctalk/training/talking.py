@@ -197,7 +197,7 @@ def train_generator(
         optimizers={"generator": optimizer, "discriminator": adversary.optimizer},
     )
     pixel_weight = mouth_weights(model.config.face_size, params.mouth_weight).to(place)
-    long_enough = [i for i in range(len(samples)) if samples.shards.rows[i].n_frames >= params.window_frames]
+    long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.window_frames).tolist()
 
     def train_step(step: int) -> dict[str, float]:
         rng = np.random.default_rng([seed, step, 1])

@@ -85,7 +85,7 @@ def talking_face_batch(
     rng: np.random.Generator,
 ) -> TalkingFaceBatch:
     """Draw windows and references from the clips `numbers` and collate. Clips shorter than `window` are not taken."""
-    chosen = [samples[number] for number in numbers]
+    chosen = samples.read(numbers)
     clips, starts, targets, references, boxes, transforms = [], [], [], [], [], []
     for place, sample in enumerate(chosen):
         for start in draw_windows(sample.row.n_frames, window, share, rng):

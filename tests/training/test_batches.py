@@ -109,8 +109,8 @@ def test_clips_that_do_not_stay_in_memory_are_read_once_and_give_the_same_batch(
     dropped = SampleCache(kept.shards)
     expected = batch(kept)
     reads: list[int] = []
-    read = ShardSet.__getitem__
-    monkeypatch.setattr(ShardSet, "__getitem__", lambda shards, number: reads.append(number) or read(shards, number))
+    read = ShardSet.read
+    monkeypatch.setattr(ShardSet, "read", lambda shards, numbers: reads.extend(numbers) or read(shards, numbers))
     got = batch(dropped)
     assert reads == [1, 3]
     assert [dropped.keeps(number) for number in (1, 3)] == [False, False]
