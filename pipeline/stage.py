@@ -14,7 +14,8 @@ from typing import Any
 import typer
 
 from synctalk.errors import UserError
-from synctalk.jobs import STATE_DIR, die_with_parent
+from synctalk.jobs import STATE_DIR
+from synctalk.workers import die_with_parent
 
 TIMINGS = STATE_DIR / "timings.jsonl"
 

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     SEVERAL_FACES = "several_faces"
     FROZEN_FACE = "frozen_face"
     OUT_OF_SYNC = "out_of_sync"
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"
 
 
 class ClipError(Exception):

@@ -1,22 +1,19 @@
-"""How long work is run: over processes, in order, resumable, one writer at a time.
+"""How long work is run: over processes or a cluster, in order, resumable, one writer at a time.
 
 Machine settings come from the environment and never from params.yaml, so that they are no part of what DVC hashes:
-SYNCTALK_WORKERS (processes of extraction), SYNCTALK_DEVICE (torch device), SYNCTALK_THREADS (torch threads).
+SYNCTALK_WORKERS (processes of extraction), SYNCTALK_EXECUTOR (`local` or `ray`), SYNCTALK_CLIP_LIMIT_S (see
+`synctalk.parts`), SYNCTALK_DEVICE (torch device), SYNCTALK_THREADS (torch threads).
 """
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,14 +21,13 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from synctalk.errors import UserError
+from synctalk.workers import Crew, Lost
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 STATE_DIR = Path(".synctalk")
 """Scratch, timings and locks of this checkout; untracked."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 def n_workers() -> int:
@@ -46,46 +42,68 @@ def n_workers() -> int:
     return int(text)
 
 
-def die_with_parent() -> None:
-    """Ask the kernel (Linux) to kill this process when its parent dies, so that no orphan goes on writing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _start_worker() -> None:
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import cv2
-
-    cv2.setNumThreads(0)
-    if "torch" in sys.modules:
-        import torch
-
-        torch.set_num_threads(1)  # a forked process hangs in OpenMP's threads of its parent; one core each is right too
-
-
 def progress_bar(**options: Any) -> tqdm[Any]:  # noqa: ANN401  # tqdm's own options
     """A progress bar; where the output is no terminal, a line every ten seconds instead of a moving one."""
     return tqdm(mininterval=0.5 if sys.stderr.isatty() else 10.0, dynamic_ncols=True, **options)
 
 
+def executor() -> str:
+    """Where parallel work runs: SYNCTALK_EXECUTOR, `local` (processes of this machine) or `ray` (a cluster).
+
+    Raises:
+        UserError: another value.
+    """
+    name = os.environ.get("SYNCTALK_EXECUTOR", "local")
+    if name not in ("local", "ray"):
+        raise UserError("SYNCTALK_EXECUTOR", f"is {name!r}", "set it to local or ray")
+    return name
+
+
 def map_ordered(
-    function: Callable[[Item], Result], items: Sequence[Item], *, label: str, workers: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    label: str,
+    workers: int | None = None,
+    total: int | None = None,
 ) -> Iterator[Result]:
-    """`function` over `items` in a pool of processes with a progress bar; results come in the order of `items`."""
-    workers = min(workers or n_workers(), max(1, len(items)))
-    with progress_bar(total=len(items), desc=label, unit="item") as progress:
-        if workers == 1:
-            for item in items:
-                yield function(item)
-                progress.update()
-            return
-        # fork keeps start-up at milliseconds; _start_worker leaves the parent's threads of torch alone
-        context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-            for result in pool.map(function, items, chunksize=1):
-                yield result
-                progress.update()
+    """`function` over `items` in processes, of this machine or of a Ray cluster; results in the order of `items`.
+
+    Items are taken and results held a few for each worker at a time, whatever the number of items. An item whose worker
+    dies is begun again elsewhere.
+
+    Args:
+        function: picklable, as are items and results. On a cluster it finds the files that it names where this
+            process does: a file system that all nodes share.
+        items: in any number.
+        label: for the progress bar.
+        workers: processes; `n_workers` where None. A single one works in this process. On Ray the cluster decides.
+        total: number of items, where `items` does not know it.
+
+    Raises:
+        UserError: an item's worker died every time it was tried.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    workers = min(workers or n_workers(), max(1, total or 1)) if total is not None else workers or n_workers()
+    with progress_bar(total=total, desc=label, unit="item") as progress:
+        for result in _results(function, items, workers):
+            if isinstance(result, Lost):
+                raise UserError(label, f"a worker was lost again and again: {result.detail}", "look at its memory")
+            yield result
+            progress.update()
+
+
+def _results(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result | Lost]:
+    if executor() == "ray":
+        from synctalk.ray_tasks import map_on_ray
+
+        yield from map_on_ray(function, items)
+    elif workers == 1:
+        yield from map(function, items)
+    else:
+        with Crew(workers) as crew:
+            yield from crew.map(function, items)
 
 
 def fingerprint(*parts: Any) -> str:  # noqa: ANN401  # anything that JSON can say
