@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.corpora.params import CorpusParams
-from synctalk.corpora.records import read_clips, write_rejected
+from synctalk.corpora.records import ClipTable
 from synctalk.faces.corpus import crop_corpus
 from synctalk.faces.extract import CropParams
 from synctalk.params import load, load_entry
@@ -15,9 +15,7 @@ from synctalk.params import load, load_entry
 def main(corpus: str, root: Path, index: Path, out: Path) -> None:
     """Crop the clips of INDEX, whose videos lie in ROOT, into the folder OUT."""
     params, entry = load("crop", CropParams), load_entry("corpora", corpus, CorpusParams)
-    clips = read_clips(index / "clips.parquet")
-    rejected = crop_corpus(corpus, root, clips, params, entry.detector, entry.members, out)
-    write_rejected(out / "rejected.parquet", rejected)
+    crop_corpus(corpus, root, ClipTable(index / "clips.parquet"), params, entry.detector, entry.members, out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage: index, audio and crops -> audio features of every clip that has crops, in the same parts."""
+"""Stage: index, audio and crops -> audio features of every clip that has crops, in the same parts; rejected.parquet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.corpora.params import CorpusParams
-from synctalk.corpora.records import read_clips
+from synctalk.corpora.records import ClipTable
 from synctalk.features.corpus import extract_corpus
 from synctalk.params import load_entry
 
@@ -14,7 +14,7 @@ from synctalk.params import load_entry
 def main(corpus: str, root: Path, index: Path, crops: Path, out: Path) -> None:
     """Extract the features of the clips in CROPS, whose sound lies in ROOT, into the folder OUT."""
     entry = load_entry("corpora", corpus, CorpusParams)
-    extract_corpus(corpus, root, read_clips(index / "clips.parquet"), crops, entry.members, out)
+    extract_corpus(corpus, root, ClipTable(index / "clips.parquet"), crops, entry.members, out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from synctalk.shards.corpus import ShardParams, funnel, pack_corpus
 def main(corpus: str, index: Path, crops: Path, features: Path, out: Path, metrics: Path) -> None:
     """Pack CROPS and FEATURES into the folder OUT; counts of kept and dropped clips go to METRICS."""
     kept = pack_corpus(corpus, read_clips(index / "clips.parquet"), crops, features, load("shards", ShardParams), out)
-    rejected = [row for folder in (index, crops) for row in read_rejected(folder / "rejected.parquet")]
+    rejected = [row for folder in (index, crops, features) for row in read_rejected(folder / "rejected.parquet")]
     write_json(metrics, funnel(kept, rejected))
 
 

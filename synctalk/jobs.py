@@ -111,6 +111,14 @@ def fingerprint(*parts: Any) -> str:  # noqa: ANN401  # anything that JSON can s
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def digest(parts: Iterable[Any]) -> str:
+    """`fingerprint` of many parts, taken one at a time."""
+    running = hashlib.sha256()
+    for part in parts:
+        running.update(fingerprint(part).encode())
+    return running.hexdigest()[:16]
+
+
 def content_key(*paths: Path | None) -> list[str]:
     """Hash of each file, or of the index of each folder of shards or clusters: what a resumed run must have begun
     with.
@@ -154,10 +162,18 @@ def scratch(stage: str, *parts: Any) -> Iterator[Path]:  # noqa: ANN401  # as fi
         folder = root / f"{stage}-{fingerprint(code_fingerprint(), *parts)}"
         for stale in root.glob(f"{stage}-????????????????"):
             if stale != folder:
-                shutil.rmtree(stale)
+                _remove(stale)
         folder.mkdir(exist_ok=True)
         yield folder
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that, by its name, is whole or not there: one that is half gone must not be found again."""
+    trash = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(trash, ignore_errors=True)
+    folder.rename(trash)
+    shutil.rmtree(trash)
 
 
 def publish(source: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ read and write files and send little. Ray begins a task again when its worker or
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import sys
@@ -23,7 +24,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_RETRIES = 8
-"""Of a task whose worker or node died: machines on loan go and come, a task that kills its worker does so every time."""
+"""Of a task whose worker or node died: machines on loan come and go; a task that kills its worker does so again."""
 MIN_AHEAD = 8
 """Tasks in flight on the smallest cluster."""
 
@@ -63,9 +64,11 @@ def _connect() -> Any:  # noqa: ANN401  # the module, which may be missing
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         address = os.environ.get("RAY_ADDRESS", "auto")
         config = ray.job_config.JobConfig(code_search_path=[str(Path(__file__).parents[1])])
-        options = {"include_dashboard": False} if address == "local" else {}
+        options: dict[str, Any] = {"job_config": config, "log_to_driver": False, "logging_level": logging.WARNING}
+        if address == "local":
+            options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         try:
-            ray.init(address, job_config=config, log_to_driver=False, logging_level="warning", **options)
+            ray.init(address, **options)
         except ConnectionError as error:
             mend = "`ray start --head` begins one; RAY_ADDRESS names another machine's, or is `local`"
             raise UserError(f"RAY_ADDRESS={address}", "no Ray cluster answers", mend) from error

@@ -5,8 +5,11 @@ A clip's id is its path inside the corpus without suffix ("main/5535415699068794
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import uuid
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +18,8 @@ import pyarrow.parquet as pq
 
 from synctalk.errors import Reason, UserError
 
+GROUP_ROWS = 1024
+"""Rows of a row group: what is in memory at a time, and what reading one clip costs."""
 SPLITS = ("pretrain", "train", "val", "test")
 
 
@@ -108,18 +113,25 @@ CLIP_SCHEMA = pa.schema(
 REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "stage", "reason", "detail")])
 
 
-def write_table(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
-    """Write `rows` as parquet, zstd, by way of a temporary file. Equal rows give equal bytes."""
+def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema, group_rows: int = GROUP_ROWS) -> None:
+    """Write `rows` as parquet, zstd, `group_rows` at a time, by way of a temporary file; equal rows, equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), temporary, compression="zstd", row_group_size=4096)
-    temporary.replace(path)
+    source = iter(rows)
+    # two machines may write the same file at once, when one of them is taken for dead
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            while group := list(islice(source, group_rows)):
+                writer.write_table(pa.Table.from_pylist(group, schema=schema), group_rows)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def parse_table(
+def open_table(
     source: Path | BinaryIO, what: str | Path, schema: pa.Schema, repeating: Sequence[str] = ()
-) -> pa.Table:
-    """Columns of a parquet file that has exactly those of `schema`.
+) -> pq.ParquetFile:
+    """A parquet file that has exactly the columns of `schema`.
 
     Args:
         source: the file.
@@ -131,24 +143,50 @@ def parse_table(
         UserError: the file is missing, no parquet, or has other columns.
     """
     try:
-        table = pq.read_table(source, read_dictionary=list(repeating))
+        file = pq.ParquetFile(source, read_dictionary=list(repeating))
     except FileNotFoundError as error:
         raise UserError(what, "is not there", "run `dvc repro`") from error
     except pa.ArrowInvalid as error:
         raise UserError(what, "is no parquet file", "delete it and run `dvc repro`") from error
-    if table.schema.names != schema.names:
-        raise UserError(what, f"has the columns {table.schema.names}, not {schema.names}", "run `dvc repro`")
-    return table
+    if file.schema_arrow.names != schema.names:
+        raise UserError(what, f"has the columns {file.schema_arrow.names}, not {schema.names}", "run `dvc repro`")
+    return file
+
+
+def iter_rows(
+    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows of a parquet file, one row group in memory at a time.
+
+    Args:
+        path: the file.
+        schema: that it must have.
+        columns: names of those that are wanted; all where None.
+        groups: numbers of the row groups that are wanted; all where None.
+
+    Raises:
+        UserError: as `open_table`.
+    """
+    with open_table(path, path, schema) as file:
+        for group in range(file.num_row_groups) if groups is None else groups:
+            yield from file.read_row_group(group, columns, use_threads=False).to_pylist()
+
+
+def parse_table(
+    source: Path | BinaryIO, what: str | Path, schema: pa.Schema, repeating: Sequence[str] = ()
+) -> pa.Table:
+    """All columns of a parquet file; arguments and errors as `open_table`."""
+    with open_table(source, what, schema, repeating) as file:
+        return file.read()
 
 
 def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     """Rows of a parquet file that has exactly the columns of `schema`.
 
     Raises:
-        UserError: as `parse_table`.
+        UserError: as `open_table`.
     """
-    rows: list[dict[str, Any]] = parse_table(path, path, schema).to_pylist()
-    return rows
+    return list(iter_rows(path, schema))
 
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
@@ -156,16 +194,62 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     write_table(path, [asdict(clip) for clip in sorted(clips, key=lambda clip: clip.id)], CLIP_SCHEMA)
 
 
+def row_to_clip(row: dict[str, Any]) -> Clip:
+    """The clip of a row of `CLIP_SCHEMA`."""
+    return Clip(**{**row, "words": tuple(Word(**word) for word in row["words"] or ())})
+
+
+@dataclass(frozen=True)
+class ClipTable:
+    """The clips of an index parquet, in the order of their ids, of which a row group or so is in memory at a time.
+
+    All methods raise `UserError` as `open_table` does.
+    """
+
+    path: Path
+
+    def __len__(self) -> int:
+        with open_table(self.path, self.path, CLIP_SCHEMA) as file:
+            return int(file.metadata.num_rows)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return map(row_to_clip, iter_rows(self.path, CLIP_SCHEMA))
+
+    def between(self, start: int, stop: int) -> list[Clip]:
+        """Clips number `start` to `stop`, exclusive."""
+        with open_table(self.path, self.path, CLIP_SCHEMA) as file:
+            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = list(accumulate(sizes))
+        groups = [g for g, (size, end) in enumerate(zip(sizes, ends, strict=True)) if end > start and end - size < stop]
+        first = ends[groups[0]] - sizes[groups[0]] if groups else 0
+        rows = islice(iter_rows(self.path, CLIP_SCHEMA, groups=groups), start - first, stop - first)
+        return [row_to_clip(row) for row in rows]
+
+    def by_id(self, ids: Collection[str]) -> dict[str, Clip]:
+        """Clips of these ids, read from the row groups whose range of ids holds one of them.
+
+        Raises:
+            UserError: an id has no clip.
+        """
+        wanted = sorted(set(ids))
+        with open_table(self.path, self.path, CLIP_SCHEMA) as file:
+            spans = [file.metadata.row_group(group).column(0).statistics for group in range(file.num_row_groups)]
+        groups = [g for g, span in enumerate(spans) if bisect_left(wanted, span.min) < bisect_right(wanted, span.max)]
+        rows = iter_rows(self.path, CLIP_SCHEMA, groups=groups)
+        found = {row["id"]: row_to_clip(row) for row in rows if row["id"] in ids}
+        if len(found) < len(wanted):
+            missing = next(name for name in wanted if name not in found)
+            raise UserError(self.path, f"has no clip {missing}", "run `dvc repro`")
+        return found
+
+
 def read_clips(path: Path) -> list[Clip]:
-    """Clips of an index parquet.
+    """All clips of an index parquet.
 
     Raises:
-        UserError: as `read_table`.
+        UserError: as `open_table`.
     """
-    return [
-        Clip(**{**row, "words": tuple(Word(**word) for word in row["words"] or ())})
-        for row in read_table(path, CLIP_SCHEMA)
-    ]
+    return list(ClipTable(path))
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:

@@ -1,35 +1,18 @@
-"""A corpus to crops: parts of so many clips, one parquet file each, made by processes and resumed part by part."""
+"""A corpus to crops: parts of so many clips, one parquet file each."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from synctalk.corpora.records import Clip, Rejected, read_rejected, write_rejected, write_table
-from synctalk.errors import ClipError, UserError
+from synctalk.corpora.records import Clip, ClipTable, Rejected
+from synctalk.errors import UserError
 from synctalk.faces.detect import Detector, DetectorParams, make_detector
 from synctalk.faces.extract import STAGE, CropParams, check_face_ids, crop_clip
-from synctalk.jobs import map_ordered, publish, scratch
-from synctalk.shards.records import CROP_SCHEMA, Crop, crop_to_row
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One unit of work: its clips, and the file that it becomes."""
-
-    clips: list[Clip]
-    path: Path
-    root: Path
-    params: CropParams
-    detector: str
-    members: tuple[str, ...]
-
-    @property
-    def rejected(self) -> Path:
-        return self.path.with_suffix(".rejected.parquet")
+from synctalk.jobs import digest
+from synctalk.parts import PartStage, Row, Tally, run_parts
+from synctalk.shards.records import CROP_SCHEMA, crop_to_row
 
 
 def detector_params(kind: str, params: CropParams) -> DetectorParams | None:
@@ -52,23 +35,15 @@ def _detector(kind: str, params: DetectorParams) -> Detector:
     return make_detector(kind, params)
 
 
-def _crop_part(part: _Part) -> None:
-    """Crop the clips of one part; the rejected file is written first, so that the part itself says that both are
-    done.
-    """
-    params = detector_params(part.detector, part.params)
-    detector = None if params is None else _detector(part.detector, params)
-    rows: list[dict[str, object]] = []
-    rejected: list[Rejected] = []
-    for clip in part.clips:
-        try:
-            samples = crop_clip(part.root, clip, part.params, detector, part.members)
-        except ClipError as error:
-            samples = [Rejected(clip.id, STAGE, error.reason, error.detail)]
-        rows += [crop_to_row(sample) for sample in samples if isinstance(sample, Crop)]
-        rejected += [sample for sample in samples if isinstance(sample, Rejected)]
-    write_rejected(part.rejected, rejected)
-    write_table(part.path, rows, CROP_SCHEMA)
+def _load(number: int, clips: ClipTable, size: int) -> list[Clip]:
+    return clips.between(number * size, (number + 1) * size)
+
+
+def _crop(clip: Clip, root: Path, params: CropParams, kind: str, members: tuple[str, ...]) -> list[Row | Rejected]:
+    wanted = detector_params(kind, params)
+    detector = None if wanted is None else _detector(kind, wanted)
+    samples = crop_clip(root, clip, params, detector, members)
+    return [sample if isinstance(sample, Rejected) else crop_to_row(sample) for sample in samples]
 
 
 def file_stamp(root: Path, clip: Clip) -> tuple[str, int, int, int, int]:
@@ -85,10 +60,25 @@ def file_stamp(root: Path, clip: Clip) -> tuple[str, int, int, int, int]:
     return clip.id, clip.first_frame, clip.n_cut_frames, status.st_size, status.st_mtime_ns
 
 
+def require_keep_rate(tally: Tally, corpus: str, least: float) -> None:
+    """Check that enough of a corpus is left.
+
+    Raises:
+        UserError: a smaller share was kept than `least`.
+    """
+    if tally.keep_rate < least:
+        ((most, _),) = tally.rejected.most_common(1)
+        raise UserError(
+            f"corpus {corpus}",
+            f"only {tally.keep_rate:.0%} of {tally.n_all} samples were kept, mostly for {most}",
+            "look at the clips, or lower crop.min_keep_rate",
+        )
+
+
 def crop_corpus(
-    corpus: str, root: Path, clips: list[Clip], params: CropParams, detector: str, members: tuple[str, ...], out: Path
-) -> list[Rejected]:
-    """Crop every clip of a corpus into `out/part-<number>.parquet`; what could not be used comes back with its reason.
+    corpus: str, root: Path, clips: ClipTable, params: CropParams, detector: str, members: tuple[str, ...], out: Path
+) -> None:
+    """Crop every clip of a corpus into `out/part-<number>.parquet`; what could not be used goes to rejected.parquet.
 
     Args:
         corpus: name, for the progress bar and the scratch folder.
@@ -108,26 +98,17 @@ def crop_corpus(
         make_detector(detector, wanted)
         if params.track.several_faces == "all":
             check_face_ids(clips)
-    size = params.clips_per_part
-    key = (asdict(params), detector, members, [file_stamp(root, clip) for clip in clips])
-    with scratch(f"crop-{corpus}", *key) as folder:
-        parts = [
-            _Part(clips[i : i + size], folder / f"part-{i // size:05d}.parquet", root, params, detector, members)
-            for i in range(0, len(clips), size)
-        ]
-        todo = [part for part in parts if not part.path.exists()]
-        for _ in map_ordered(_crop_part, todo, label=f"crop {corpus}"):
-            pass
-        rejected = [row for part in parts for row in read_rejected(part.rejected)]
-        n_kept = sum(pq.read_metadata(part.path).num_rows for part in parts)
-        keep_rate = n_kept / max(1, n_kept + len(rejected))
-        if keep_rate < params.min_keep_rate:
-            most = max({row.reason for row in rejected}, key=[row.reason for row in rejected].count)
-            raise UserError(
-                f"corpus {corpus}",
-                f"only {keep_rate:.0%} of {n_kept + len(rejected)} samples were kept, mostly for {most}",
-                "look at the clips, or lower crop.min_keep_rate",
-            )
-        for part in parts:
-            publish(part.path, out / part.path.name)
-    return rejected
+    stage = PartStage(
+        STAGE,
+        load=partial(_load, clips=clips, size=params.clips_per_part),
+        work=partial(_crop, root=root, params=params, kind=detector, members=members),
+        schema=CROP_SCHEMA,
+    )
+    run_parts(
+        f"{STAGE} {corpus}",
+        (asdict(params), detector, members, digest(file_stamp(root, clip) for clip in clips)),
+        stage,
+        -(-len(clips) // params.clips_per_part),
+        out,
+        partial(require_keep_rate, corpus=corpus, least=params.min_keep_rate),
+    )

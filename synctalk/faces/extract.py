@@ -79,14 +79,18 @@ def face_id(clip_id: str, number: int) -> str:
 def check_face_ids(clips: Iterable[Clip]) -> None:
     """No clip is called what a face of another would be (`face_id`): samples never share an id.
 
+    Args:
+        clips: gone through twice.
+
     Raises:
         UserError: one is.
     """
-    ids = {clip.id for clip in clips}
-    for clip_id in sorted(ids):
-        parent, _, name = clip_id.rpartition("/")
-        if parent in ids and re.fullmatch(r"face[0-9]+", name):
-            raise UserError(clip_id, f"is also the name of a face of the clip {parent}", "rename that video")
+    split = ((clip.id, *clip.id.rpartition("/")) for clip in clips)
+    face_of = {parent: clip_id for clip_id, parent, _, name in split if re.fullmatch(r"face[0-9]+", name)}
+    for clip in clips if face_of else ():
+        if clip.id in face_of:
+            mend = "rename that video"
+            raise UserError(face_of[clip.id], f"is also the name of a face of the clip {clip.id}", mend)
 
 
 def _crop_track(

@@ -1,46 +1,49 @@
-"""A corpus to audio features: one parquet file for each file of crops, made by processes and resumed file by file."""
+"""A corpus to audio features: one parquet file for each file of crops."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from synctalk.corpora.records import Clip, write_table
+from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
-from synctalk.jobs import map_ordered, publish, scratch
+from synctalk.jobs import digest
 from synctalk.media import read_audio
-from synctalk.shards.records import FEATURE_SCHEMA, npy
+from synctalk.parts import PartStage, Row, n_parts_in, part_path, run_parts
+from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, npy
+
+STAGE = "features"
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One unit of work: a file of crops, their clips, and the file of features that it becomes."""
+class _Sound:
+    """A sample whose features are wanted: its clip, and the frames of the sound's time line."""
 
-    crops: Path
-    clips: dict[str, Clip]
-    path: Path
-    root: Path
-    members: tuple[str, ...]
-
-
-def _extract_part(part: _Part) -> None:
-    rows = []
-    for crop in pq.read_table(part.crops, columns=["id", "clip", "audio_start", "n_frames"]).to_pylist():
-        clip = part.clips[crop["clip"]]
-        pcm = read_audio(part.root / clip.audio, audio_origin_s(clip))
-        found = extract_features(pcm, crop["audio_start"], crop["n_frames"], part.members)
-        blobs = {name: npy(found[name]) if name in found else b"" for name in ("fbank", "mfcc", "mel")}
-        rows.append({"id": crop["id"], **blobs})
-    write_table(part.path, rows, FEATURE_SCHEMA)
+    id: str
+    clip: Clip
+    start: int
+    n_frames: int
 
 
-def extract_corpus(
-    corpus: str, root: Path, clips: list[Clip], crops: Path, members: tuple[str, ...], out: Path
-) -> None:
-    """Features of every crop, into files of the same names.
+def _load(number: int, crops: Path, clips: ClipTable) -> list[_Sound]:
+    columns = ["id", "clip", "audio_start", "n_frames"]
+    rows = list(iter_rows(part_path(crops, number), CROP_SCHEMA, columns))
+    found = clips.by_id({row["clip"] for row in rows})
+    return [_Sound(row["id"], found[row["clip"]], row["audio_start"], row["n_frames"]) for row in rows]
+
+
+def _extract(sound: _Sound, root: Path, members: tuple[str, ...]) -> list[Row | Rejected]:
+    pcm = read_audio(root / sound.clip.audio, audio_origin_s(sound.clip))
+    found = extract_features(pcm, sound.start, sound.n_frames, members)
+    blobs = {name: npy(found[name]) if name in found else b"" for name in ("fbank", "mfcc", "mel")}
+    return [{"id": sound.id, **blobs}]
+
+
+def extract_corpus(corpus: str, root: Path, clips: ClipTable, crops: Path, members: tuple[str, ...], out: Path) -> None:
+    """Features of every sample that has crops, into files of the same names; what could not be read goes to
+    rejected.parquet.
 
     Args:
         corpus: name, for the progress bar and the scratch folder.
@@ -50,16 +53,13 @@ def extract_corpus(
         members: what the corpus keeps.
         out: folder, made where missing.
     """
-    by_id = {clip.id: clip for clip in clips}
-    files = sorted(crops.glob("part-*.parquet"))
-    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    with scratch(f"features-{corpus}", members, stamps) as folder:
-        parts = []
-        for file in files:
-            ids = pq.read_table(file, columns=["clip"]).column("clip").to_pylist()
-            parts.append(_Part(file, {name: by_id[name] for name in ids}, folder / file.name, root, members))
-        todo = [part for part in parts if not part.path.exists()]
-        for _ in map_ordered(_extract_part, todo, label=f"features {corpus}"):
-            pass
-        for part in parts:
-            publish(part.path, out / part.path.name)
+    n_parts = n_parts_in(crops)
+    stats = (part_path(crops, number).stat() for number in range(n_parts))
+    stage = PartStage(
+        STAGE,
+        load=partial(_load, crops=crops, clips=clips),
+        work=partial(_extract, root=root, members=members),
+        schema=FEATURE_SCHEMA,
+    )
+    stamps = digest((stat.st_size, stat.st_mtime_ns) for stat in stats)
+    run_parts(f"{STAGE} {corpus}", (members, stamps), stage, n_parts, out)

@@ -35,15 +35,17 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def joined(clips: list[Clip], crops: Path, features: Path) -> Iterator[tuple[Clip, Crop, dict[str, bytes]]]:
-    """Clip, crop and features of every sample that was kept; several may be of one clip.
+    """Clip, crops and features of every sample that was kept: the features say which, in the order of the crops.
 
     Raises:
-        UserError: the two folders do not hold the same samples.
+        UserError: the features are not those of the crops.
     """
     by_id = {clip.id: clip for clip in clips}
     for file in sorted(crops.glob("part-*.parquet")):
-        for crop_row, feature_row in zip(_rows(file), _rows(features / file.name), strict=True):
-            if crop_row["id"] != feature_row["id"]:
+        crop_rows = _rows(file)
+        for feature_row in _rows(features / file.name):
+            crop_row = next((row for row in crop_rows if row["id"] == feature_row["id"]), None)
+            if crop_row is None:
                 raise UserError(features / file.name, f"does not belong to {file}", "run `dvc repro features`")
             crop = row_to_crop(crop_row)
             yield by_id[crop.clip], crop, {name: feature_row[name] for name in ("fbank", "mfcc", "mel")}

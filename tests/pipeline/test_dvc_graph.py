@@ -21,7 +21,10 @@ INFRASTRUCTURE = {
         "synctalk/errors.py",
         "synctalk/jobs.py",
         "synctalk/params.py",
+        "synctalk/parts.py",
+        "synctalk/ray_tasks.py",
         "synctalk/section.py",
+        "synctalk/workers.py",
     )
 }
 """How work is run and how it fails: changes nothing about what comes out, so that no stage depends on it."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from synctalk.corpora.index import index_corpus
-from synctalk.corpora.records import Clip
+from synctalk.corpora.records import Clip, ClipTable, read_rejected, write_clips
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.corpus import crop_corpus
 from synctalk.faces.crop import crop_face
@@ -71,6 +71,12 @@ def crop_params(shared: Path) -> CropParams:
     return replace(params, detectors=detectors, clips_per_part=4)
 
 
+def table_of(clips: list[Clip]) -> ClipTable:
+    """The clips as an index, in the folder of the moment."""
+    write_clips(Path("clips.parquet"), clips)
+    return ClipTable(Path("clips.parquet"))
+
+
 @pytest.fixture(scope="module", params=sorted(WEIGHTS))
 def outcome(request: pytest.FixtureRequest, shared: Path, root: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp(request.param)
@@ -78,14 +84,18 @@ def outcome(request: pytest.FixtureRequest, shared: Path, root: Path, tmp_path_f
         patch.chdir(folder)
         index = index_corpus("folder", root)
         crops, features, shards = Path("crops"), Path("features"), Path("shards")
-        cropped = crop_corpus("clips", root, index.clips, crop_params(shared), request.param, MEMBERS, crops)
-        extract_corpus("clips", root, index.clips, crops, MEMBERS, features)
+        clips = table_of(index.clips)
+        crop_corpus("clips", root, clips, crop_params(shared), request.param, MEMBERS, crops)
+        extract_corpus("clips", root, clips, crops, MEMBERS, features)
         pack_corpus("clips", index.clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
     packed = ShardSet([folder / "shards"], ["test"])
     samples = [packed[number] for number in range(len(packed))]
     return Outcome(
         {clip.id: clip for clip in index.clips},
-        {row.id: (row.stage, row.reason) for row in [*index.rejected, *cropped]},
+        {
+            row.id: (row.stage, row.reason)
+            for row in [*index.rejected, *read_rejected(folder / "crops/rejected.parquet")]
+        },
         {sample.row.id: sample for sample in samples},
     )
 
@@ -234,8 +244,10 @@ def test_both_people_become_samples_of_their_own_where_params_say_so(
     params = crop_params(shared)
     params = replace(params, track=replace(params.track, several_faces="all"))
     crops, features, shards = Path("crops"), Path("features"), Path("shards")
-    assert crop_corpus("clips", Path("raw"), clips, params, "yunet", MEMBERS, crops) == []
-    extract_corpus("clips", Path("raw"), clips, crops, MEMBERS, features)
+    listed = table_of(clips)
+    crop_corpus("clips", Path("raw"), listed, params, "yunet", MEMBERS, crops)
+    extract_corpus("clips", Path("raw"), listed, crops, MEMBERS, features)
+    assert [read_rejected(folder / "rejected.parquet") for folder in (crops, features)] == [[], []]
     pack_corpus("clips", clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
     packed = ShardSet([shards], ["test"])
     alone, left, right = (packed[number] for number in range(3))
@@ -253,9 +265,12 @@ def test_both_people_become_samples_of_their_own_where_params_say_so(
     assert own < other / 2
 
 
-def test_a_clip_that_is_called_like_a_face_of_another_is_refused(shared: Path, tmp_path: Path) -> None:
+def test_a_clip_that_is_called_like_a_face_of_another_is_refused(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     params = crop_params(shared)
     params = replace(params, track=replace(params.track, several_faces="all"))
     clips = [Clip(name, "", "test", f"{name}.mp4", f"{name}.mp4", "") for name in ("a", "a/face1", "b/face1")]
     with pytest.raises(UserError, match=r"^a/face1: is also the name of a face of the clip a; rename"):
-        crop_corpus("clips", tmp_path, clips, params, "yunet", MEMBERS, tmp_path / "out")
+        crop_corpus("clips", tmp_path, table_of(clips), params, "yunet", MEMBERS, tmp_path / "out")
