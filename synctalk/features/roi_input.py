@@ -54,4 +54,8 @@ def standardise(pixels: Tensor) -> Tensor:
 def roi_input(frames: NDArray[np.uint8], size: int = CROP_SIZE) -> NDArray[np.float32]:
     """Grey mouth crops uint8 [T, H, W] -> the lip reader's input, float32 [T, size, size]."""
     pixels = centre_crop(frames, size).astype(np.float32)
-    return (pixels / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
+    # in place: whole clips are larger than the processor's cache
+    pixels /= np.float32(255)
+    pixels -= np.float32(MEAN)
+    pixels /= np.float32(STD)
+    return pixels

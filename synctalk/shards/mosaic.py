@@ -18,6 +18,7 @@ COLUMNS = 16
 BLOCK = 8
 """JPEG blocks without chroma subsampling: frame sides must be multiples of it."""
 END = b"\xff\xd9"
+RESTARTS = [bytes((0xFF, 0xD0 + i)) for i in range(8)]
 MAX_SIDE = 65_535
 """Pixels that a JPEG can be wide and high."""
 
@@ -37,44 +38,12 @@ def encode_mosaic(frames: NDArray[np.uint8], quality: int) -> bytes:
     picture = grid.reshape(n_rows * side, COLUMNS * side, *frames.shape[3:])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, side // BLOCK]
     if frames.ndim == 4:
-        picture = picture[..., ::-1]
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     done, blob = cv2.imencode(".jpg", picture, options)
     if not done:
         raise ValueError(f"OpenCV could not encode a mosaic of {picture.shape}")
     return blob.tobytes()
-
-
-def _decode(blob: bytes) -> NDArray[np.uint8]:
-    """A JPEG as RGB [H, W, 3] or grey [H, W].
-
-    Raises:
-        ValueError: it is none.
-    """
-    picture = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise ValueError("the bytes are no JPEG")
-    return np.asarray(picture[..., ::-1] if picture.ndim == 3 else picture, np.uint8)
-
-
-def _require_frames(n_rows: int, n_frames: int) -> None:
-    if n_rows * COLUMNS < n_frames:
-        raise ValueError(f"the mosaic holds at most {n_rows * COLUMNS} frames, {n_frames} are asked for")
-
-
-def decode_mosaic(blob: bytes, n_frames: int) -> NDArray[np.uint8]:
-    """The first `n_frames` frames of `encode_mosaic`'s bytes: RGB uint8 [T, S, S, 3], or grey [T, S, S].
-
-    Raises:
-        ValueError: the bytes are no mosaic of so many frames.
-    """
-    picture = _decode(blob)
-    side = picture.shape[1] // COLUMNS
-    n_rows = picture.shape[0] // side
-    _require_frames(n_rows, n_frames)
-    grid = picture.reshape(n_rows, side, COLUMNS, side, *picture.shape[2:]).swapaxes(1, 2)
-    frames = grid.reshape(n_rows * COLUMNS, side, side, *picture.shape[2:])
-    return np.ascontiguousarray(frames[:n_frames], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -85,7 +54,20 @@ class _Header:
     height_at: int
     height: int
     width: int
+    components: int
     restart_interval: int
+
+    def decode(self, blob: bytes) -> NDArray[np.uint8]:
+        """The picture of `blob`, which begins with this header: RGB [H, W, 3], or grey [H, W].
+
+        Raises:
+            ValueError: the decoder makes nothing of it.
+        """
+        flag = cv2.IMREAD_GRAYSCALE if self.components == 1 else cv2.IMREAD_COLOR_RGB
+        picture = cv2.imdecode(np.frombuffer(blob, np.uint8), flag)
+        if picture is None:
+            raise ValueError("the bytes are no JPEG")
+        return np.asarray(picture, np.uint8)
 
     def of_picture(self, blob: bytes, height: int, width: int) -> bytes:
         """The header for another size of picture."""
@@ -110,18 +92,52 @@ def _read_header(blob: bytes) -> _Header:
         at += 2 + size
         if kind == 0xDA and height_at:
             height, width = (int.from_bytes(blob[i : i + 2], "big") for i in (height_at, height_at + 2))
-            return _Header(at, height_at, height, width, interval)
+            return _Header(at, height_at, height, width, blob[height_at + 4], interval)
     raise ValueError("the bytes are no JPEG")
 
 
-def _coded_pieces(blob: bytes, header: _Header) -> list[bytes]:
-    """The coded picture, cut at its restart markers: a row of blocks of one frame each, in the order of the picture."""
+def _grid(header: _Header) -> tuple[int, int]:
+    """Side of a frame, and rows of frames.
+
+    Raises:
+        ValueError: the picture is no mosaic.
+    """
+    side = header.width // COLUMNS
+    if not side or header.height % side:
+        raise ValueError(f"a picture of {header.width} x {header.height} pixels is no mosaic of {COLUMNS} columns")
+    return side, header.height // side
+
+
+def _require_frames(n_rows: int, n_frames: int) -> None:
+    if n_rows * COLUMNS < n_frames:
+        raise ValueError(f"the mosaic holds at most {n_rows * COLUMNS} frames, {n_frames} are asked for")
+
+
+def decode_mosaic(blob: bytes, n_frames: int) -> NDArray[np.uint8]:
+    """The first `n_frames` frames of `encode_mosaic`'s bytes: RGB uint8 [T, S, S, 3], or grey [T, S, S].
+
+    Raises:
+        ValueError: the bytes are no mosaic of so many frames.
+    """
+    header = _read_header(blob)
+    side, n_rows = _grid(header)
+    _require_frames(n_rows, n_frames)
+    picture = header.decode(blob)
+    grid = picture.reshape(n_rows, side, COLUMNS, side, *picture.shape[2:]).swapaxes(1, 2)
+    frames = grid.reshape(n_rows * COLUMNS, side, side, *picture.shape[2:])
+    return np.ascontiguousarray(frames[:n_frames], np.uint8)
+
+
+def _coded_pieces(blob: bytes, header: _Header) -> NDArray[np.int64]:
+    """Where the pieces between restart markers begin and end, [N, 2]: a row of blocks of one frame each, in the order
+    of the picture.
+    """
     # in the coded picture a byte 0xff is followed by 0 or by a marker
     coded = np.frombuffer(blob, np.uint8, offset=header.size)
     full = np.flatnonzero(coded[:-1] == 0xFF)
-    markers = (header.size + full[coded[full + 1] & 0xF8 == 0xD0]).tolist()
-    starts = [header.size, *(at + 2 for at in markers)]
-    return [blob[start:stop] for start, stop in zip(starts, [*markers, len(blob) - len(END)], strict=True)]
+    markers = header.size + full[coded[full + 1] & 0xF8 == 0xD0]
+    starts = np.concatenate([[header.size], markers + 2])
+    return np.stack([starts, np.append(markers, len(blob) - len(END))], axis=1)
 
 
 def decode_frames(blob: bytes, numbers: Sequence[int]) -> NDArray[np.uint8]:
@@ -136,21 +152,23 @@ def decode_frames(blob: bytes, numbers: Sequence[int]) -> NDArray[np.uint8]:
             that are no mosaic with restart markers.
     """
     header = _read_header(blob)
-    side = header.width // COLUMNS
-    if not side or header.restart_interval != side // BLOCK:
+    side, n_rows = _grid(header)
+    if header.restart_interval != side // BLOCK:
         raise ValueError("the mosaic has no restart marker after each row of blocks of a frame; pack it again")
     if not numbers or len(numbers) * side > MAX_SIDE:
         raise ValueError(f"{len(numbers)} frames are asked for; 1 to {MAX_SIDE // side} fit")
     if min(numbers) < 0:
         raise ValueError(f"frame {min(numbers)} is asked for")
-    n_rows, blocks = header.height // side, side // BLOCK
     _require_frames(n_rows, max(numbers) + 1)
-    coded = _coded_pieces(blob, header)
-    if len(coded) != n_rows * COLUMNS * blocks:
+    pieces = _coded_pieces(blob, header)
+    blocks = side // BLOCK
+    if len(pieces) != n_rows * COLUMNS * blocks:
         raise ValueError("the mosaic breaks off, or is none")
-    wanted = [coded[(n // COLUMNS * blocks + i) * COLUMNS + n % COLUMNS] for n in numbers for i in range(blocks)]
-    # markers count from 0 to 7 and over again; the last piece ends the picture instead
-    markers = [bytes((0xFF, 0xD0 + i % 8)) for i in range(len(wanted) - 1)]
-    body = b"".join(part for pair in zip(wanted, [*markers, END], strict=True) for part in pair)
-    picture = _decode(header.of_picture(blob, len(numbers) * side, side) + body)
-    return np.ascontiguousarray(picture.reshape(len(numbers), side, side, *picture.shape[2:]))
+    by_frame = pieces.reshape(n_rows, blocks, COLUMNS, 2).swapaxes(1, 2).reshape(-1, blocks, 2)
+    wanted = by_frame[list(numbers)].reshape(-1, 2).tolist()
+    parts = [header.of_picture(blob, len(numbers) * side, side)]
+    for number, (start, stop) in enumerate(wanted):
+        # markers count from 0 to 7 and over again
+        parts += [blob[start:stop], RESTARTS[number % 8]]
+    parts[-1] = END
+    return header.decode(b"".join(parts)).reshape(len(numbers), side, side, *([3] if header.components == 3 else []))
