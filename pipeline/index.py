@@ -13,7 +13,8 @@ from synctalk.params import load_entry
 
 def main(corpus: str, root: Path, out: Path) -> None:
     """Index the corpus in ROOT into the folder OUT."""
-    index = index_corpus(load_entry("corpora", corpus, CorpusParams).layout, root)
+    entry = load_entry("corpora", corpus, CorpusParams)
+    index = index_corpus(entry.layout, root, entry.max_segment_s)
     write_clips(out / "clips.parquet", index.clips)
     write_rejected(out / "rejected.parquet", index.rejected)
 

@@ -24,6 +24,9 @@ class UserError(Exception):
 class Reason(StrEnum):
     """Why a clip was dropped: the whole set of values in the `reason` column of rejected.parquet."""
 
+    NOT_LISTED = "not_listed"
+    BAD_LISTING = "bad_listing"
+    DUPLICATE = "duplicate"
     EMPTY_FILE = "empty_file"
     TRUNCATED = "truncated"
     UNDECODABLE = "undecodable"

@@ -1,9 +1,12 @@
 """Any folder of videos: mp4, mpg, mpeg, avi, mov, mkv, webm, at any depth, sound inside.
 
-    <anything>/<clip>.mp4          and, beside it, <clip>.txt: the sentence, bare or in the LRS layout (optional)
+    <anything>/<clip>.mp4          and, beside it, optional:
+    <anything>/<clip>.txt          the sentence, bare or in the LRS layout, or
+    <anything>/<clip>.align        word times as GRID has them
     splits.csv                     optional: columns path,split; videos that it does not name are in "test"
 
-The speaker is the folder that holds the video (the video itself where that is the root). Hidden files are skipped.
+The speaker is the folder that holds the video (the video itself where that is the root). Hidden files are skipped. Of
+videos whose names differ in the suffix only, the first by name is taken.
 """
 
 from __future__ import annotations
@@ -11,18 +14,27 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from synctalk.corpora.listing import Reading, make_clip, reading, reject, require_inside, require_root
+from synctalk.corpora.listing import (
+    VIDEO_SUFFIXES,
+    Reading,
+    iter_files,
+    make_clip,
+    reading,
+    reject,
+    require_inside,
+    require_root,
+)
 from synctalk.corpora.records import SPLITS, Clip, Rejected
-from synctalk.corpora.transcript import Transcript, read_transcript
+from synctalk.corpora.transcript import Transcript, read_align, read_transcript
 from synctalk.errors import ClipError, Reason, UserError
 
-SUFFIXES = frozenset({".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm"})
 SPLIT_FILE = "splits.csv"
 
 
-def _read_splits(path: Path) -> dict[str, str]:
-    """Path of a video -> split."""
-    splits: dict[str, str] = {}
+def _read_splits(path: Path) -> tuple[dict[str, set[str]], list[Rejected]]:
+    """Path of a video -> its splits; and the lines that leave the corpus."""
+    splits: dict[str, set[str]] = {}
+    rejected: list[Rejected] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
@@ -32,46 +44,63 @@ def _read_splits(path: Path) -> dict[str, str]:
                 source = f"{path.name}:{rows.line_num}"
                 if row["split"] not in SPLITS:
                     raise UserError(source, f"{row['split']!r} is no split", f"take one of {', '.join(SPLITS)}")
-                name = require_inside(row["path"] or "", source)
-                if splits.setdefault(name, row["split"]) != row["split"]:
-                    raise UserError(source, f"{name} stands in the split {splits[name]} too", "mend the list")
+                try:
+                    splits.setdefault(require_inside(row["path"] or ""), set()).add(row["split"])
+                except ClipError as error:
+                    rejected.append(reject(source, error))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(path, "is no UTF-8 table", "save it as CSV with the columns path,split") from error
-    return splits
+    return splits, rejected
+
+
+def _read_beside(video: Path) -> Transcript | None:
+    """The text beside a video; None where there is none.
+
+    Raises:
+        ClipError: `NO_TRANSCRIPT`: it cannot be used.
+    """
+    if video.with_suffix(".txt").is_file():
+        return read_transcript(video.with_suffix(".txt"), plain=True)
+    if video.with_suffix(".align").is_file():
+        return read_align(video.with_suffix(".align"))
+    return None
+
+
+def _read_clip(root: Path, path: Path, splits: set[str]) -> Clip:
+    if len(splits) > 1:
+        raise ClipError(Reason.BAD_LISTING, f"{SPLIT_FILE} puts it into {' and '.join(sorted(splits))}")
+    clip_id, video = path.with_suffix("").as_posix(), path.as_posix()
+    speaker = path.parent.as_posix() if path.parent.parts else clip_id
+    text, (split,) = _read_beside(root / path), splits
+    return make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=text)
 
 
 def read(root: Path) -> Reading:
     """List the videos and read the texts beside them.
 
     Raises:
-        UserError: the root is missing, splits.csv is malformed, or two videos differ in their suffix only.
+        UserError: the root is missing, or splits.csv is malformed.
     """
     require_root(root)
-    splits = _read_splits(root / SPLIT_FILE) if (root / SPLIT_FILE).is_file() else {}
-    clips: list[Clip] = []
+    splits: dict[str, set[str]] = {}
     rejected: list[Rejected] = []
+    if (root / SPLIT_FILE).is_file():
+        splits, rejected = _read_splits(root / SPLIT_FILE)
+    clips: list[Clip] = []
     video_of: dict[str, str] = {}
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in relative.parts):
+    for path in iter_files(root):
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
             continue
-        if not path.is_file():
+        clip_id, video = path.with_suffix("").as_posix(), path.as_posix()
+        if video_of.setdefault(clip_id, video) != video:
+            rejected.append(reject(video, ClipError(Reason.DUPLICATE, f"has the same name as {video_of[clip_id]}")))
             continue
-        clip_id, video = relative.with_suffix("").as_posix(), relative.as_posix()
-        if clip_id in video_of:
-            raise UserError(root / video, f"has the same name as {video_of[clip_id]}", "rename one of them")
-        video_of[clip_id] = video
-        text: Transcript | None = None
         try:
-            if path.with_suffix(".txt").is_file():
-                text = read_transcript(path.with_suffix(".txt"), plain=True)
+            clips.append(_read_clip(root, path, splits.get(video, {"test"})))
         except ClipError as error:
             rejected.append(reject(clip_id, error))
-            continue
-        speaker = relative.parent.as_posix() if relative.parent.parts else clip_id
-        split = splits.get(video, "test")
-        clips.append(make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=text))
-    for video in sorted(set(splits) - set(video_of.values())):
-        missing = ClipError(Reason.NO_VIDEO, f"{SPLIT_FILE} lists {video}, which is no video here")
-        rejected.append(reject(Path(video).with_suffix("").as_posix(), missing))
+    for video in splits:
+        if not (root / video).is_file() or Path(video).suffix.lower() not in VIDEO_SUFFIXES:
+            missing = ClipError(Reason.NO_VIDEO, f"{SPLIT_FILE} lists {video}, which is no video here")
+            rejected.append(reject(video, missing))
     return reading(clips, rejected)

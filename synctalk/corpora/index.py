@@ -1,4 +1,4 @@
-"""Indexing a corpus: every clip that its lists name, probed, or a reason why not."""
+"""Indexing a corpus: every clip that its lists name, probed and cut where it is long, or a reason why not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from synctalk.corpora.layouts import probe_clip, read_corpus
 from synctalk.corpora.listing import reject
 from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.segments import cut_clip
 from synctalk.errors import ClipError
 from synctalk.jobs import map_ordered
 
@@ -21,21 +22,28 @@ class Index:
     rejected: list[Rejected]
 
 
-def _probe(clip: Clip, root: Path) -> Clip | Rejected:
+def _probe(clip: Clip, root: Path, max_segment_s: float) -> list[Clip | Rejected]:
     try:
-        return probe_clip(root, clip)
+        probed = probe_clip(root, clip)
+        return cut_clip(probed.clip, probed.n_frames, max_segment_s)
     except ClipError as error:
-        return reject(clip.id, error)
+        return [reject(clip.id, error)]
 
 
-def index_corpus(layout: str, root: Path) -> Index:
-    """Read the lists and texts of a corpus and probe its media files in processes.
+def index_corpus(layout: str, root: Path, max_segment_s: float = 0.0) -> Index:
+    """Read the lists and texts of a corpus, probe its media files in processes, and cut its long `pretrain` clips.
+
+    Args:
+        layout: a key of `READERS`.
+        root: folder of the corpus.
+        max_segment_s: as `cut_clip`.
 
     Raises:
         UserError: the root is missing, a list is broken, the layout is unknown.
     """
     reading = read_corpus(layout, root)
-    probed = list(map_ordered(partial(_probe, root=root), reading.clips, label=f"probe {root.name}"))
-    clips = sorted((row for row in probed if isinstance(row, Clip)), key=lambda clip: clip.id)
-    dropped = [*reading.rejected, *(row for row in probed if isinstance(row, Rejected))]
+    probe = partial(_probe, root=root, max_segment_s=max_segment_s)
+    rows = [row for part in map_ordered(probe, reading.clips, label=f"probe {root.name}") for row in part]
+    clips = sorted((row for row in rows if isinstance(row, Clip)), key=lambda clip: clip.id)
+    dropped = [*reading.rejected, *(row for row in rows if isinstance(row, Rejected))]
     return Index(clips, sorted(dropped, key=lambda row: row.id))

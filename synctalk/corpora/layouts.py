@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from synctalk.corpora import folder, lrs2, lrs3, voxceleb2
+from synctalk.corpora import folder, grid, lrs2, lrs3, voxceleb2
 from synctalk.corpora.listing import Reading
 from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, Reason, UserError
@@ -15,8 +15,17 @@ READERS: Mapping[str, Callable[[Path], Reading]] = {
     "lrs2": lrs2.read,
     "lrs3": lrs3.read,
     "voxceleb2": voxceleb2.read,
+    "grid": grid.read,
     "folder": folder.read,
 }
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A clip with what its files hold, and the frames of its video's 25 fps time line."""
+
+    clip: Clip
+    n_frames: int
 
 
 def read_corpus(layout: str, root: Path) -> Reading:
@@ -34,13 +43,13 @@ def read_corpus(layout: str, root: Path) -> Reading:
     return READERS[layout](root)
 
 
-def probe_clip(root: Path, clip: Clip) -> Clip:
-    """`clip` with what its files hold: frames, rate, size, sample rate, start times. From packets; nothing is decoded.
+def probe_clip(root: Path, clip: Clip) -> Probed:
+    """What a clip's files hold: frames, rate, size, sample rate, start times. From packets; nothing is decoded.
 
     Raises:
         ClipError: `EMPTY_FILE`, `UNDECODABLE`, `NO_VIDEO` or `NO_AUDIO`.
     """
-    from synctalk.media import probe
+    from synctalk.media import probe, resample_index
 
     info = probe(root / clip.video)
     if info.video is None:
@@ -48,7 +57,7 @@ def probe_clip(root: Path, clip: Clip) -> Clip:
     audio = info.audio if clip.audio == clip.video else probe(root / clip.audio).audio
     if audio is None:
         raise ClipError(Reason.NO_AUDIO, f"{clip.audio} has no audio stream")
-    return replace(
+    probed = replace(
         clip,
         n_frames=info.video.n_frames,
         fps=info.video.fps,
@@ -58,3 +67,4 @@ def probe_clip(root: Path, clip: Clip) -> Clip:
         video_start_s=info.video.start_s,
         audio_start_s=audio.start_s,
     )
+    return Probed(probed, len(resample_index(info.video)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +15,18 @@ from synctalk.errors import ClipError, Reason, UserError
 STAGE = "index"
 FACE_TRACKS = "face_tracks"
 """Folder of published face tracks, <clip id>.npz, at the root of a corpus that has them (the synthetic ones)."""
+VIDEO_SUFFIXES = frozenset({".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm"})
+"""What the layouts without a fixed video format take for a video, in either case."""
+_MEDIA_ENDING = re.compile(r"\.(mp4|m4a|wav|txt)$")
+_SEGMENT = re.compile(r"(.+)/\d{6,}-\d{6,}")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of a list file: the path that it gives, and where it stands ("train.txt:7")."""
+
+    name: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -33,29 +47,28 @@ def require_root(root: Path) -> None:
         raise UserError(root, "is not there", "set corpora.<name>.root in params.yaml to the folder of the corpus")
 
 
-def require_inside(relative: str, source: str) -> str:
-    """`relative` in its plain form, if it can name something inside the root.
-
-    Args:
-        relative: path that a list file gives.
-        source: file and line, for the message.
+def require_inside(relative: str) -> str:
+    """`relative`, a path that a list file gives, in its plain form, if it can name something inside the root.
 
     Raises:
-        UserError: the path is absolute, empty, no path at all, or has a ".." in it.
+        ClipError: `BAD_LISTING`: the path is absolute, empty, no path at all, or has a ".." in it.
     """
     path = PurePosixPath(relative)
     plain = "\\" not in relative and "\0" not in relative and all(len(part.encode()) < 256 for part in path.parts)
     if not path.parts or path.is_absolute() or ".." in path.parts or not plain:
         shown = repr(relative if len(relative) < 80 else f"{relative[:76]}...")
-        raise UserError(source, f"{shown} names nothing inside the corpus", "mend the list: paths start at the root")
+        raise ClipError(Reason.BAD_LISTING, f"{shown} names nothing inside the corpus")
     return path.as_posix()
 
 
-def iter_list(path: Path) -> Iterator[tuple[str, str]]:
-    """First token of every line of a list file, checked by `require_inside`, with "file:line"; blank lines are skipped.
+def read_list(path: Path) -> tuple[list[Listed], list[Rejected]]:
+    """The paths in a list file, without the ending of a media file, and the lines that leave the corpus.
+
+    A path is the first token of a line; further tokens (LRS2's NF and MV) are left alone, blank lines skipped. A line
+    that leaves the corpus has no clip: its row is named after the line ("test.txt:7").
 
     Raises:
-        UserError: the file is missing or no UTF-8 text, or a path leaves the corpus.
+        UserError: the file is missing or no UTF-8 text.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -63,10 +76,36 @@ def iter_list(path: Path) -> Iterator[tuple[str, str]]:
         raise UserError(path, "is not there", "a list file of the corpus is missing: copy it to the root") from error
     except UnicodeDecodeError as error:
         raise UserError(path, "is no UTF-8 text", "replace it by the corpus's own list") from error
+    listed: list[Listed] = []
+    rejected: list[Rejected] = []
     for number, line in enumerate(lines, 1):
         if tokens := line.split():
             source = f"{path.name}:{number}"
-            yield require_inside(tokens[0], source), source
+            try:
+                listed.append(Listed(_MEDIA_ENDING.sub("", require_inside(tokens[0])), source))
+            except ClipError as error:
+                rejected.append(reject(source, error))
+    return listed, rejected
+
+
+def iter_files(root: Path) -> Iterator[Path]:
+    """Files below `root`, relative to it, in a fixed order; links are followed, each folder once; hidden ones are left
+    out.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(error.filename, f"cannot be read ({error.strerror})", "mend its permissions") from error
+
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        if real not in seen:
+            yield from (Path(folder, name).relative_to(root) for name in sorted(names) if not name.startswith("."))
+        seen.add(real)
 
 
 def is_hidden(path: Path) -> bool:
@@ -111,8 +150,28 @@ def reject(clip_id: str, error: ClipError) -> Rejected:
     return Rejected(clip_id, STAGE, error.reason, error.detail)
 
 
+def not_listed(clip_ids: Iterable[str], lists: str) -> list[Rejected]:
+    """Rows of the clips that are there and that none of `lists` names."""
+    return [reject(clip_id, ClipError(Reason.NOT_LISTED, f"is not named in {lists}")) for clip_id in clip_ids]
+
+
+def segment_id(clip_id: str, first_frame: int, stop_frame: int) -> str:
+    """Id of the segment of a clip from one frame of its file's 25 fps time line up to another, which is not its own.
+
+    Sorts by time, is a WebDataset key where the clip's id is one, and is no other clip's id (`reading` sees to it).
+    """
+    return f"{clip_id}/{first_frame:06d}-{stop_frame:06d}"
+
+
 def reading(clips: list[Clip], rejected: list[Rejected]) -> Reading:
-    """Both lists, sorted by id."""
-    return Reading(
-        tuple(sorted(clips, key=lambda clip: clip.id)), tuple(sorted(rejected, key=lambda row: (row.id, row.detail)))
-    )
+    """Both lists, sorted by id; a clip whose name a segment of another one may get is dropped."""
+    ids = {clip.id for clip in clips}
+    kept: list[Clip] = []
+    for clip in sorted(clips, key=lambda clip: clip.id):
+        match = _SEGMENT.fullmatch(clip.id)
+        if match and match[1] in ids:
+            detail = f"{clip.video} is named as a segment of {match[1]} would be"
+            rejected = [*rejected, reject(clip.id, ClipError(Reason.DUPLICATE, detail))]
+        else:
+            kept.append(clip)
+    return Reading(tuple(kept), tuple(sorted(rejected, key=lambda row: (row.id, row.detail))))

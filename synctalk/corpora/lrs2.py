@@ -4,14 +4,25 @@
     pretrain.txt                   lines "<id>/<clip>" of pretrain/
     main/<id>/<clip>.{mp4,txt}     sound inside the video
 
-The lists are the authority: a clip that none of them names belongs to no split and is left out.
+The lists are the authority: a clip that none of them names belongs to no split, and one that two of them name could
+leak from one split into another. Both are dropped. Lines may begin with the folder and end in ".mp4".
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from synctalk.corpora.listing import Reading, iter_list, make_clip, reading, reject, require_file, require_root
+from synctalk.corpora.listing import (
+    Reading,
+    is_hidden,
+    make_clip,
+    not_listed,
+    read_list,
+    reading,
+    reject,
+    require_file,
+    require_root,
+)
 from synctalk.corpora.records import Clip, Rejected
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, Reason, UserError
@@ -20,35 +31,53 @@ LISTS = {"pretrain": "pretrain", "train": "main", "val": "main", "test": "main"}
 """Split (and name of its list) -> folder."""
 
 
+def _read_lists(root: Path, present: list[str]) -> tuple[dict[str, set[str]], list[Rejected]]:
+    """Clip id -> the lists that name it; and the lines that name nothing."""
+    lists_of: dict[str, set[str]] = {}
+    rejected: list[Rejected] = []
+    for split in present:
+        lines, broken = read_list(root / f"{split}.txt")
+        rejected += broken
+        for line in lines:
+            name = line.name.removeprefix(f"{LISTS[split]}/")
+            if name.count("/") == 1:
+                lists_of.setdefault(f"{LISTS[split]}/{name}", set()).add(split)
+            else:
+                rejected.append(reject(line.source, ClipError(Reason.BAD_LISTING, f"{line.name!r} is no <id>/<clip>")))
+    return lists_of, rejected
+
+
+def _read_clip(root: Path, clip_id: str, splits: set[str]) -> Clip:
+    if len(splits) > 1:
+        names = " and ".join(f"{split}.txt" for split in sorted(splits))
+        raise ClipError(Reason.BAD_LISTING, f"stands in {names}")
+    video = f"{clip_id}.mp4"
+    require_file(root, video, Reason.NO_VIDEO)
+    transcript = read_transcript(root / f"{clip_id}.txt")
+    speaker = clip_id.rsplit("/", 1)[0]
+    (split,) = splits
+    return make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=transcript)
+
+
 def read(root: Path) -> Reading:
     """List, pair and read the texts; a list that is missing is an empty split, but one must be there.
 
     Raises:
-        UserError: the root or all lists are missing, a list has a path that leaves the corpus, or names a clip that
-            another list names too.
+        UserError: the root or all lists are missing, or a list is no text.
     """
     require_root(root)
     present = [split for split in LISTS if (root / f"{split}.txt").is_file()]
     if not present:
         raise UserError(root, f"has none of {', '.join(f'{s}.txt' for s in LISTS)}", "copy LRS2's lists to the root")
     clips: list[Clip] = []
-    rejected: list[Rejected] = []
-    split_of: dict[str, str] = {}
-    for split in present:
-        for name, source in iter_list(root / f"{split}.txt"):
-            clip_id = f"{LISTS[split]}/{name}"
-            if split_of.setdefault(clip_id, split) != split:
-                raise UserError(source, f"{name} stands in {split_of[clip_id]}.txt too", "mend the lists")
-        for clip_id in (c for c, s in split_of.items() if s == split):
-            try:
-                require_file(root, f"{clip_id}.mp4", Reason.NO_VIDEO)
-                transcript = read_transcript(root / f"{clip_id}.txt")
-            except ClipError as error:
-                rejected.append(reject(clip_id, error))
-                continue
-            speaker = clip_id.rsplit("/", 1)[0]
-            video = f"{clip_id}.mp4"
-            clips.append(
-                make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=transcript)
-            )
+    lists_of, rejected = _read_lists(root, present)
+    for clip_id, splits in lists_of.items():
+        try:
+            clips.append(_read_clip(root, clip_id, splits))
+        except ClipError as error:
+            rejected.append(reject(clip_id, error))
+    for folder in ("main", "pretrain"):
+        there = (p.relative_to(root) for p in (root / folder).glob("*/*.mp4") if not is_hidden(p))
+        lists = ", ".join(f"{split}.txt" for split in LISTS if LISTS[split] == folder)
+        rejected += not_listed({p.with_suffix("").as_posix() for p in there} - lists_of.keys(), lists)
     return reading(clips, rejected)

@@ -15,8 +15,11 @@ class CorpusParams:
 
     root: str
     """Folder: made by the pipeline where it is data/synthetic/<role>, else the user's."""
-    layout: Literal["lrs2", "lrs3", "voxceleb2", "folder"]
+    layout: Literal["lrs2", "lrs3", "voxceleb2", "grid", "folder"]
     detector: Literal["tracks", "yunet", "insightface"]
     """`tracks` takes the face tracks published beside the clips; the others look at the frames."""
     members: tuple[Member, ...]
     """What shards keep of each clip; pre-training needs no faces."""
+    max_segment_s: float
+    """Clips of the split `pretrain` that last longer are cut into segments of at most so many seconds, between words;
+    0 cuts nothing."""

@@ -1,15 +1,17 @@
-"""The text files of LRS2, LRS3 and (metadata) VoxCeleb2: parse and format.
+"""The text files of LRS2, LRS3, GRID and (metadata) VoxCeleb2: parse and format.
 
 A file is a head of `Key:  value` lines (Text, Conf, Ref), then blocks, each with a header line, parted by blank lines:
 `FRAME X Y W H` (a face box for each frame, relative to the picture) and `WORD START END ASDSCORE` (seconds). Blocks may
 be missing (LRS2's main part has the head only), separated by tabs or spaces, with CRLF.
+
+GRID's .align files have lines `start end word`, times in 1/25000 s; `sil` and `sp` are silences.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from synctalk.errors import ClipError, Reason
 
 _BRACES = str.maketrans("", "", "{}")
 _HEAD_LINE = re.compile(r"\s*([A-Za-z][A-Za-z ]*?)\s*:\s*(.*?)\s*$")
+GRID_RATE = 25_000
+"""Ticks a second of .align files: GRID's sound was recorded at 25 kHz."""
+GRID_SILENCES = frozenset({"sil", "sp"})
 ASD_SCORE = 9.9
 """Score of the active-speaker detector that `format_transcript` writes: the synthetic speaker is the one who speaks."""
 
@@ -55,11 +60,18 @@ def clean_text(text: str) -> str:
     return " ".join(text.translate(_BRACES).lower().split())
 
 
+def _word(text: str, start_s: float, end_s: float) -> Word:
+    if not (math.isfinite(start_s + end_s) and 0 <= start_s <= end_s):
+        raise ValueError("no stretch of time")
+    return Word(text, start_s, end_s)
+
+
 def parse_transcript(content: str) -> Transcript:
     """Read the content of a text file.
 
     Raises:
-        ClipError: `NO_TRANSCRIPT`: a row of a block has too few fields, or no finite numbers in them.
+        ClipError: `NO_TRANSCRIPT`: a row of a block has too few fields, no finite numbers in them, or ends before it
+            begins.
     """
     head: dict[str, str] = {}
     words: list[Word] = []
@@ -77,10 +89,8 @@ def parse_transcript(content: str) -> Transcript:
             try:
                 if block == "WORD":
                     text = clean_text(fields[0])
-                    start_s, end_s = float(fields[1]), float(fields[2])
-                    if not math.isfinite(start_s + end_s):
-                        raise ValueError("a time is not finite")
-                    words += [Word(text, start_s, end_s)] if text else []
+                    word = _word(text, float(fields[1]), float(fields[2]))
+                    words += [word] if text else []
                 else:
                     boxes.append(FrameBox(int(fields[0]), *map(float, fields[1:5])))
             except (ValueError, IndexError, TypeError) as error:
@@ -90,6 +100,56 @@ def parse_transcript(content: str) -> Transcript:
             head.setdefault(match[1], match[2])
     text = clean_text(head.pop("Text", ""))
     return Transcript(text=text, words=tuple(words), boxes=tuple(boxes), head=head)
+
+
+def parse_align(content: str) -> Transcript:
+    """Read the content of an .align file of GRID; silences are no words.
+
+    Raises:
+        ClipError: `NO_TRANSCRIPT`: a line is not two finite numbers, the first no later than the second, and a word.
+    """
+    words: list[Word] = []
+    for number, line in enumerate(content.removeprefix("\ufeff").splitlines(), 1):
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            start, end, text = fields
+            word = _word(clean_text(text), float(start) / GRID_RATE, float(end) / GRID_RATE)
+        except ValueError as error:
+            detail = f"line {number} is not `start end word`: {line.strip()!r}"
+            raise ClipError(Reason.NO_TRANSCRIPT, detail) from error
+        words += [word] if word.text and word.text not in GRID_SILENCES else []
+    return Transcript(text=" ".join(word.text for word in words), words=tuple(words))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ClipError(Reason.NO_TRANSCRIPT, f"{path.name} is not there") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClipError(Reason.NO_TRANSCRIPT, f"{path.name} cannot be read as UTF-8 text: {error}") from error
+
+
+def _parsed(path: Path, parse: Callable[[str], Transcript]) -> Transcript:
+    content = _read_text(path)
+    try:
+        transcript = parse(content)
+    except ClipError as error:
+        raise ClipError(error.reason, f"{path.name}: {error.detail}") from error
+    if not transcript.text:
+        raise ClipError(Reason.NO_TRANSCRIPT, f"{path.name} has no text")
+    return transcript
+
+
+def read_align(path: Path) -> Transcript:
+    """Read an .align file that must have words.
+
+    Raises:
+        ClipError: `NO_TRANSCRIPT`: the file is missing, not UTF-8, malformed, or all silence.
+    """
+    return _parsed(path, parse_align)
 
 
 def read_transcript(path: Path, *, plain: bool = False) -> Transcript:
@@ -102,22 +162,24 @@ def read_transcript(path: Path, *, plain: bool = False) -> Transcript:
     Raises:
         ClipError: `NO_TRANSCRIPT`: the file is missing, not UTF-8, malformed, or says nothing.
     """
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise ClipError(Reason.NO_TRANSCRIPT, f"{path.name} is not there") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClipError(Reason.NO_TRANSCRIPT, f"{path.name} cannot be read as UTF-8 text: {error}") from error
-    if plain and not re.search(r"^\s*Text\s*:", content, re.MULTILINE):
-        transcript = Transcript(text=clean_text(content))
-    else:
-        try:
-            transcript = parse_transcript(content)
-        except ClipError as error:
-            raise ClipError(error.reason, f"{path.name}: {error.detail}") from error
-    if not transcript.text:
-        raise ClipError(Reason.NO_TRANSCRIPT, f"{path.name} has no text")
-    return transcript
+
+    def parse(content: str) -> Transcript:
+        bare = plain and not re.search(r"^\s*Text\s*:", content, re.MULTILINE)
+        return Transcript(text=clean_text(content)) if bare else parse_transcript(content)
+
+    return _parsed(path, parse)
+
+
+def format_align(words: Sequence[Word], end_s: float) -> str:
+    """The content of an .align file, silences between and around the words; `parse_align` reads it back."""
+    rows: list[tuple[float, float, str]] = []
+    spoken_s = 0.0
+    for word in words:
+        rows += [(spoken_s, word.start_s, "sil" if not rows else "sp")] if word.start_s > spoken_s else []
+        rows.append((word.start_s, word.end_s, word.text))
+        spoken_s = word.end_s
+    rows += [(spoken_s, end_s, "sil")] if end_s > spoken_s else []
+    return "".join(f"{round(a * GRID_RATE)} {round(b * GRID_RATE)} {text}\n" for a, b, text in rows)
 
 
 def format_boxes(boxes: Sequence[FrameBox]) -> str:

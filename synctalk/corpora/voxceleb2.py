@@ -2,9 +2,11 @@
 
     {dev,test}/mp4/idXXXXX/<youtube id>/<clip>.mp4
     {dev,test}/aac/idXXXXX/<youtube id>/<clip>.m4a
-    english.txt                    optional: one clip id a line, with or without "mp4/"; the others are left out
+    english.txt                    optional: one clip a line; the others are left out
 
-dev is read as the split "pretrain".
+Where a part has no aac/ at all, the sound inside its videos is taken. Clip names repeat from video to video, so that
+only the whole path is an id. Lines of the English list (AV-HuBERT's is vox-en.id) may lack "dev/" or "mp4/" and may end
+in .mp4, .m4a, .wav or .txt. dev is read as the split "pretrain".
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from synctalk.corpora.listing import (
+    Listed,
     Reading,
     is_hidden,
-    iter_list,
     make_clip,
+    not_listed,
+    read_list,
     reading,
     reject,
-    require_file,
     require_root,
 )
 from synctalk.corpora.records import Clip, Rejected
@@ -26,53 +29,75 @@ from synctalk.errors import ClipError, Reason, UserError
 
 FOLDERS = {"dev": "pretrain", "test": "test"}
 """Folder -> split."""
+KINDS = frozenset({"mp4", "aac", "txt"})
+"""Folders between dev or test and the speakers."""
 ENGLISH = "english.txt"
 
 
-def _clip_id(listed: str) -> str:
-    """ "dev/id00012/x/00001" or "dev/mp4/id00012/x/00001.mp4" -> "dev/mp4/id00012/x/00001"."""
-    folder, *rest = listed.removesuffix(".mp4").split("/")
-    return "/".join([folder, "mp4", *(rest[1:] if rest[:1] == ["mp4"] else rest)])
+def _stems(root: Path, pattern: str) -> set[str]:
+    """Files below `root` that fit, without suffix: "id00012/21Uxsk56VDQ/00001"."""
+    found = (path for path in root.glob(pattern) if not is_hidden(path))
+    return {path.relative_to(root).with_suffix("").as_posix() for path in found}
+
+
+def _listed_id(line: Listed, there: set[str]) -> str:
+    """Id of the clip that a line of the English list means; a speaker is in one of the two parts only.
+
+    Raises:
+        ClipError: `BAD_LISTING`.
+    """
+    folder, *rest = line.name.split("/")
+    parts = rest if folder in FOLDERS else [folder, *rest]
+    parts = parts[1:] if parts and parts[0] in KINDS else parts
+    if len(parts) != 3:
+        raise ClipError(Reason.BAD_LISTING, f"{line.name!r} is no path of VoxCeleb2")
+    ids = ["/".join([part, "mp4", *parts]) for part in ([folder] if folder in FOLDERS else FOLDERS)]
+    return next((clip_id for clip_id in ids if clip_id in there), ids[0])
+
+
+def _choose(path: Path, there: set[str]) -> tuple[set[str], list[Rejected]]:
+    """Ids that the English list names, whether they are there or not; rows of the others and of broken lines."""
+    lines, rejected = read_list(path)
+    listed: set[str] = set()
+    for line in lines:
+        try:
+            listed.add(_listed_id(line, there))
+        except ClipError as error:
+            rejected.append(reject(line.source, error))
+    return listed, rejected + not_listed(there - listed, path.name)
 
 
 def read(root: Path) -> Reading:
     """List and pair; a clip of the English list that is not there is rejected.
 
     Raises:
-        UserError: the root is missing or has neither folder, or the list has a path that leaves the corpus.
+        UserError: the root is missing or has neither folder, or the list is no text.
     """
     require_root(root)
     present = [folder for folder in FOLDERS if (root / folder / "mp4").is_dir()]
     if not present:
         raise UserError(root, "has neither dev/mp4 nor test/mp4", "point corpora.<name>.root at VoxCeleb2")
+    videos: set[str] = set()
+    sounds: set[str] = set()
+    for folder in present:
+        videos |= {f"{folder}/mp4/{stem}" for stem in _stems(root / folder / "mp4", "*/*/*.mp4")}
+        sounds |= {f"{folder}/mp4/{stem}" for stem in _stems(root / folder / "aac", "*/*/*.m4a")}
+    silent = {folder for folder in FOLDERS if not (root / folder / "aac").is_dir()}
+    found, rejected = videos | sounds, list[Rejected]()
     if (root / ENGLISH).is_file():
-        found = {_clip_id(name) for name, _ in iter_list(root / ENGLISH)}
-    else:
-        kinds = [(folder, kind) for folder in present for kind in ("mp4/*/*/*.mp4", "aac/*/*/*.m4a")]
-        files = (p for folder, kind in kinds for p in (root / folder).glob(kind) if not is_hidden(p))
-        found = {p.relative_to(root).with_suffix("").as_posix().replace("/aac/", "/mp4/", 1) for p in files}
+        found, rejected = _choose(root / ENGLISH, found)
     clips: list[Clip] = []
-    rejected: list[Rejected] = []
-    for clip_id in sorted(found):
-        folder, _, *rest = clip_id.split("/")
-        audio = "/".join([folder, "aac", *rest]) + ".m4a"
-        try:
-            if folder not in FOLDERS or len(rest) != 3:
-                raise ClipError(Reason.NO_VIDEO, f"{ENGLISH} lists {clip_id}, which is no path of VoxCeleb2")
-            require_file(root, f"{clip_id}.mp4", Reason.NO_VIDEO)
-            require_file(root, audio, Reason.NO_AUDIO)
-        except ClipError as error:
-            rejected.append(reject(clip_id, error))
-            continue
-        clips.append(
-            make_clip(
-                root,
-                clip_id,
-                speaker=rest[0],
-                split=FOLDERS[folder],
-                video=f"{clip_id}.mp4",
-                audio=audio,
-                transcript=None,
+    for clip_id in found:
+        folder, _, speaker, *rest = clip_id.split("/")
+        video, audio = f"{clip_id}.mp4", "/".join([folder, "aac", speaker, *rest]) + ".m4a"
+        if clip_id not in videos:
+            rejected.append(reject(clip_id, ClipError(Reason.NO_VIDEO, f"{video} is not there")))
+        elif clip_id not in sounds and folder not in silent:
+            rejected.append(reject(clip_id, ClipError(Reason.NO_AUDIO, f"{audio} is not there")))
+        else:
+            audio = video if folder in silent else audio
+            split = FOLDERS[folder]
+            clips.append(
+                make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=audio, transcript=None)
             )
-        )
     return reading(clips, rejected)

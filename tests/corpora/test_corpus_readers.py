@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from synctalk.corpora import folder, lrs2, lrs3, voxceleb2
+from synctalk.corpora import folder, grid, lrs2, lrs3, voxceleb2
 from synctalk.corpora.layouts import READERS, read_corpus
-from synctalk.corpora.listing import Reading
+from synctalk.corpora.listing import Reading, segment_id
 from synctalk.corpora.records import Clip, Rejected, Word, read_clips, read_rejected, write_clips, write_rejected
 from synctalk.errors import Reason, UserError
 
@@ -55,6 +55,7 @@ def test_a_root_that_is_missing_is_one_line(tmp_path: Path, layout: str) -> None
         ("lrs2", "has none of pretrain.txt, train.txt, val.txt, test.txt; copy LRS2's lists to the root"),
         ("lrs3", "has none of the folders pretrain, trainval, test; point corpora.<name>.root at LRS3"),
         ("voxceleb2", "has neither dev/mp4 nor test/mp4; point corpora.<name>.root at VoxCeleb2"),
+        ("grid", "has no videos in folders s1, s2, ...; point corpora.<name>.root at GRID"),
     ],
 )
 def test_a_folder_of_another_layout_is_one_line(tmp_path: Path, layout: str, line: str) -> None:
@@ -69,8 +70,9 @@ def test_an_empty_folder_of_videos_has_no_clips(tmp_path: Path) -> None:
 
 def test_an_unknown_layout_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        read_corpus("grid", tmp_path)
-    assert str(error.value) == ("corpora.<name>.layout: 'grid' is unknown; take one of lrs2, lrs3, voxceleb2, folder")
+        read_corpus("lrw", tmp_path)
+    known = "take one of lrs2, lrs3, voxceleb2, grid, folder"
+    assert str(error.value) == f"corpora.<name>.layout: 'lrw' is unknown; {known}"
 
 
 @pytest.mark.parametrize(
@@ -80,17 +82,20 @@ def test_an_unknown_layout_names_those_there_are(tmp_path: Path) -> None:
     ("layout", "listing", "line"),
     [("lrs2", "test.txt", 2), ("voxceleb2", "english.txt", 2), ("folder", "splits.csv", 3)],
 )
-def test_a_listed_path_that_leaves_the_corpus_is_an_error(
+def test_a_listed_path_that_leaves_the_corpus_is_a_row_named_after_its_line(
     tmp_path: Path, layout: str, listing: str, line: int, name: str
 ) -> None:
-    head, end = ("path,split\n1/00001,test\n", ",test") if layout == "folder" else ("1/00001\n", "")
-    plant(tmp_path, {listing: f"{head}{name}{end}\n", "dev/mp4/x": ""})
-    with pytest.raises(UserError) as error:
-        read_corpus(layout, tmp_path)
+    files = {"lrs2": pair("main/1/00001"), "voxceleb2": vox("dev/mp4/1/a/00001"), "folder": {"1/00001.mp4": ""}}
+    good = {"lrs2": "1/00001", "voxceleb2": "dev/1/a/00001", "folder": "1/00001.mp4"}[layout]
+    head, end = (f"path,split\n{good},train\n", ",test") if layout == "folder" else (f"{good}\n", "")
+    root = plant(tmp_path / "corpus", {listing: f"{head}{name}{end}\n", **files[layout]})
+    plant(tmp_path, {**pair("other/00001"), **pair("corpus/00001")})
+    read = read_corpus(layout, root)
     shown = repr(name) if len(name) < 80 else repr(name[:76] + "...")
-    assert str(error.value) == (
-        f"{listing}:{line}: {shown} names nothing inside the corpus; mend the list: paths start at the root"
-    )
+    detail = f"{shown} names nothing inside the corpus"
+    assert (f"{listing}:{line}", Reason.BAD_LISTING, detail) in drops_of(read)
+    assert Path(good).with_suffix("").name in [Path(clip.id).name for clip in read.clips]
+    assert all((root / clip.video).resolve().is_relative_to(root) for clip in read.clips)
 
 
 @pytest.mark.parametrize(("layout", "listing"), [("lrs2", "test.txt"), ("voxceleb2", "english.txt")])
@@ -155,21 +160,37 @@ def test_lrs2_splits_are_its_lists(tmp_path: Path) -> None:
         ("main/2/00002", "main/2", "test"),
         ("pretrain/7/00001", "pretrain/7", "pretrain"),
     ]
-    assert read.rejected == ()
+    assert drops_of(read) == [
+        ("main/9/00009", Reason.NOT_LISTED, "is not named in train.txt, val.txt, test.txt"),
+    ]
     assert read.clips[-1].words == (Word("oh", 0.1, 0.2), Word("no", 0.2, 0.5))
     assert all(clip.video == clip.audio == f"{clip.id}.mp4" and clip.transcript == "oh no" for clip in read.clips)
 
 
 def test_lrs2_takes_a_missing_list_for_an_empty_split(tmp_path: Path) -> None:
-    plant(tmp_path, {"test.txt": "2/00001 NF\n", **pair("main/2/00001")})
-    assert clips_of(lrs2.read(tmp_path)) == [("main/2/00001", "main/2", "test")]
+    plant(tmp_path, {"test.txt": "2/00001 NF\n", **pair("main/2/00001"), **pair("pretrain/2/00001")})
+    read = lrs2.read(tmp_path)
+    assert clips_of(read) == [("main/2/00001", "main/2", "test")]
+    assert drops_of(read) == [("pretrain/2/00001", Reason.NOT_LISTED, "is not named in pretrain.txt")]
+
+
+def test_lrs2_lines_may_begin_with_their_folder_and_end_as_a_file(tmp_path: Path) -> None:
+    plant(tmp_path, {"train.txt": "main/1/00001\n1/00002.mp4\n", "pretrain.txt": "pretrain/1/00001.mp4\n"})
+    plant(tmp_path, {**pair("main/1/00001"), **pair("main/1/00002"), **pair("pretrain/1/00001")})
+    read = lrs2.read(tmp_path)
+    assert [(clip.id, clip.split) for clip in read.clips] == [
+        ("main/1/00001", "train"),
+        ("main/1/00002", "train"),
+        ("pretrain/1/00001", "pretrain"),
+    ]
+    assert read.rejected == ()
 
 
 def test_lrs2_drops_what_is_listed_and_not_whole(tmp_path: Path) -> None:
     plant(
         tmp_path,
         {
-            "train.txt": "1/00001\n1/00002\n1/00003\n1/00004\nmain/1/00005\n1/00001\n",
+            "train.txt": "1/00001\n1/00002\n1/00003\n1/00004\npretrain/1/00005\n00005\n1/00001\n",
             **pair("main/1/00001"),
             "main/1/00002.txt": TEXT,
             "main/1/00003.mp4": "",
@@ -183,15 +204,18 @@ def test_lrs2_drops_what_is_listed_and_not_whole(tmp_path: Path) -> None:
         ("main/1/00002", Reason.NO_VIDEO, "main/1/00002.mp4 is not there"),
         ("main/1/00003", Reason.NO_TRANSCRIPT, "00003.txt is not there"),
         ("main/1/00004", Reason.NO_TRANSCRIPT, "00004.txt has no text"),
-        ("main/main/1/00005", Reason.NO_VIDEO, "main/main/1/00005.mp4 is not there"),
+        ("main/1/00005", Reason.NOT_LISTED, "is not named in train.txt, val.txt, test.txt"),
+        ("train.txt:5", Reason.BAD_LISTING, "'pretrain/1/00005' is no <id>/<clip>"),
+        ("train.txt:6", Reason.BAD_LISTING, "'00005' is no <id>/<clip>"),
     ]
 
 
-def test_lrs2_lists_must_not_share_a_clip(tmp_path: Path) -> None:
-    plant(tmp_path, {"train.txt": "1/00001\n", "test.txt": "\n1/00001 NF\n", **pair("main/1/00001")})
-    with pytest.raises(UserError) as error:
-        lrs2.read(tmp_path)
-    assert str(error.value) == "test.txt:2: 1/00001 stands in train.txt too; mend the lists"
+def test_lrs2_clips_in_two_lists_are_in_no_split(tmp_path: Path) -> None:
+    plant(tmp_path, {"train.txt": "1/00001\n1/00002\n", "test.txt": "\n1/00001 NF\n"})
+    plant(tmp_path, {**pair("main/1/00001"), **pair("main/1/00002")})
+    read = lrs2.read(tmp_path)
+    assert clips_of(read) == [("main/1/00002", "main/1", "train")]
+    assert drops_of(read) == [("main/1/00001", Reason.BAD_LISTING, "stands in test.txt and train.txt")]
 
 
 def test_lrs2_pretrain_and_main_may_share_a_name(tmp_path: Path) -> None:
@@ -282,21 +306,113 @@ def test_voxceleb2_drops_clips_without_their_other_half(tmp_path: Path) -> None:
     ]
 
 
-def test_voxceleb2_english_list_chooses(tmp_path: Path) -> None:
-    names = [f"dev/mp4/id1/x/0000{k}" for k in range(1, 5)]
+def test_voxceleb2_english_list_chooses_whatever_the_form_of_its_lines(tmp_path: Path) -> None:
+    names = [f"dev/mp4/id1/x/0000{k}" for k in range(1, 8)]
+    for name in [*names, "test/mp4/id2/x/00001"]:
+        plant(tmp_path, vox(name))
+    forms = ["dev/mp4/id1/x/00001", "dev/id1/x/00002", "dev/mp4/id1/x/00003.mp4", "dev/aac/id1/x/00004.m4a"]
+    forms += ["id1/x/00005.wav", "dev/id1/x/00001", "id2/x/00001", "dev/txt/id1/x/00006.txt"]
+    missing = ["dev/id9/x/00001", "train/id1/x/00001", "dev/00001", "dev", "id9/x/00002"]
+    plant(tmp_path, {"english.txt": "\ufeff" + "\r\n".join([*forms, *missing])})
+    read = voxceleb2.read(tmp_path)
+    assert [clip.id for clip in read.clips] == [*names[:6], "test/mp4/id2/x/00001"]
+    assert drops_of(read) == [
+        ("dev/mp4/id1/x/00007", Reason.NOT_LISTED, "is not named in english.txt"),
+        ("dev/mp4/id9/x/00001", Reason.NO_VIDEO, "dev/mp4/id9/x/00001.mp4 is not there"),
+        ("dev/mp4/id9/x/00002", Reason.NO_VIDEO, "dev/mp4/id9/x/00002.mp4 is not there"),
+        ("english.txt:10", Reason.BAD_LISTING, "'train/id1/x/00001' is no path of VoxCeleb2"),
+        ("english.txt:11", Reason.BAD_LISTING, "'dev/00001' is no path of VoxCeleb2"),
+        ("english.txt:12", Reason.BAD_LISTING, "'dev' is no path of VoxCeleb2"),
+    ]
+
+
+def test_voxceleb2_without_sound_files_takes_the_sound_of_its_videos(tmp_path: Path) -> None:
+    plant(tmp_path, {"dev/mp4/id1/x/00001.mp4": "", **vox("test/mp4/id2/x/00001"), "test/mp4/id2/x/00002.mp4": ""})
+    read = voxceleb2.read(tmp_path)
+    assert [(clip.id, clip.audio) for clip in read.clips] == [
+        ("dev/mp4/id1/x/00001", "dev/mp4/id1/x/00001.mp4"),
+        ("test/mp4/id2/x/00001", "test/aac/id2/x/00001.m4a"),
+    ]
+    assert [row[:2] for row in drops_of(read)] == [("test/mp4/id2/x/00002", Reason.NO_AUDIO)]
+
+
+def test_voxceleb2_names_that_repeat_are_clips_of_their_own(tmp_path: Path) -> None:
+    names = ["dev/mp4/id1/x/00001", "dev/mp4/id1/y/00001", "dev/mp4/id2/x/00001", "test/mp4/id3/x/00001"]
     for name in names:
         plant(tmp_path, vox(name))
-    listed = "dev/mp4/id1/x/00001\ndev/id1/x/00002\ndev/mp4/id1/x/00003.mp4\ndev/id1/x/00001\n"
-    missing = "dev/id9/x/00001\ntrain/id1/x/00001\ndev/00001\n"
-    plant(tmp_path, {"english.txt": listed + missing})
-    read = voxceleb2.read(tmp_path)
-    assert [clip.id for clip in read.clips] == names[:3]
-    nowhere = "which is no path of VoxCeleb2"
-    assert drops_of(read) == [
-        ("dev/mp4/00001", Reason.NO_VIDEO, f"english.txt lists dev/mp4/00001, {nowhere}"),
-        ("dev/mp4/id9/x/00001", Reason.NO_VIDEO, "dev/mp4/id9/x/00001.mp4 is not there"),
-        ("train/mp4/id1/x/00001", Reason.NO_VIDEO, f"english.txt lists train/mp4/id1/x/00001, {nowhere}"),
+    clips = voxceleb2.read(tmp_path).clips
+    assert [clip.id for clip in clips] == names
+    assert len({clip.video for clip in clips}) == len({clip.audio for clip in clips}) == len(names)
+
+
+# --- GRID ----------------------------------------------------------------------------------------------------------
+ALIGN = "0 12250 sil\n12250 19250 set\n19250 20000 sp\n20000 27250 white\n27250 74500 sil\n"
+
+
+@pytest.mark.parametrize(
+    ("video", "align"),
+    [
+        ("s5/swwp2s.mpg", "align/s5/swwp2s.align"),
+        ("s5/video/mpg_6000/swwp2s.mpg", "s5/align/swwp2s.align"),
+        ("s5/video/swwp2s.mpg", "alignments/s5/swwp2s.align"),
+        ("s5.mpg_6000.part1/s5/video/mpg_6000/swwp2s.mpg", "s5/align/swwp2s.align"),
+        ("video/s5/swwp2s.MP4", "video/s5/swwp2s.align"),
+    ],
+)
+def test_grid_is_read_as_its_downloads_unpack(tmp_path: Path, video: str, align: str) -> None:
+    plant(tmp_path, {video: "", align: ALIGN, "s5/video/._swwp2s.mpg": "", "readme.mpg": "", "jasagrid.align": "x"})
+    read = grid.read(tmp_path)
+    assert drops_of(read) == []
+    (clip,) = read.clips
+    assert (clip.id, clip.speaker, clip.split) == (str(Path(video).with_suffix("")), "s5", "train")
+    assert clip.video == clip.audio == video
+    assert clip.transcript == "set white"
+    assert clip.words == (Word("set", 0.49, 0.77), Word("white", 0.8, 1.09))
+
+
+def test_grid_splits_share_no_speaker_and_are_fixed() -> None:
+    splits: dict[str, list[int]] = {}
+    for number in range(1, 35):
+        splits.setdefault(grid.split_of(f"s{number}"), []).append(number)
+    assert splits["test"] == [1, 2, 20, 22]  # LipNet's unseen speakers
+    assert splits["val"] == [3, 4]
+    assert len(splits["train"]) == 28
+
+
+def test_grid_sentences_of_the_same_name_belong_to_their_own_speaker(tmp_path: Path) -> None:
+    plant(tmp_path, {"s1/bbaf2n.mpg": "", "s30/bbaf2n.mpg": "", "align/s1/bbaf2n.align": ALIGN})
+    plant(tmp_path, {"align/s30/bbaf2n.align": ALIGN.replace("set", "lay")})
+    clips = grid.read(tmp_path).clips
+    assert [(clip.id, clip.split, clip.transcript) for clip in clips] == [
+        ("s1/bbaf2n", "test", "set white"),
+        ("s30/bbaf2n", "train", "lay white"),
     ]
+
+
+def test_grid_drops_what_has_no_other_half_and_all_but_the_best_quality(tmp_path: Path) -> None:
+    plant(tmp_path, {"s5/video/mpg_6000/a.mpg": "much", "s5/mpg_vcd/a.mpg": "few", "s5/align/a.align": ALIGN})
+    plant(tmp_path, {"s5/b.mpg": "", "s21/align/c.align": ALIGN, "s5/d.mpg": "", "s5/align/d.align": "0 74500 sil\n"})
+    plant(tmp_path, {"s5/e.mpg": "", "s5/align/e.align": "0 12250\n", "s5/align/f.align": ALIGN})
+    os.symlink(tmp_path / "nowhere.mpg", tmp_path / "s5/f.mpg")
+    read = grid.read(tmp_path)
+    assert [clip.id for clip in read.clips] == ["s5/f", "s5/video/mpg_6000/a"]  # the link is met again when probed
+    assert drops_of(read) == [
+        ("s21/align/c.align", Reason.NO_VIDEO, "s21 has no video of c"),
+        ("s5/b", Reason.NO_TRANSCRIPT, "b.align of s5 is not there"),
+        ("s5/d", Reason.NO_TRANSCRIPT, "d.align has no text"),
+        ("s5/e", Reason.NO_TRANSCRIPT, "e.align: line 1 is not `start end word`: '0 12250'"),
+        ("s5/mpg_vcd/a.mpg", Reason.DUPLICATE, "s5/video/mpg_6000/a.mpg is the same sentence"),
+    ]
+
+
+def test_grid_and_folders_follow_links_to_folders_and_no_circles(tmp_path: Path) -> None:
+    plant(tmp_path / "disk/s5", {"a.mpg": "", "a.align": ALIGN})
+    root = tmp_path / "corpus"
+    root.mkdir()
+    os.symlink(tmp_path / "disk/s5", root / "s5")
+    os.symlink(root, tmp_path / "disk/s5/again")
+    assert [clip.id for clip in grid.read(root).clips] == ["s5/a"]
+    assert [clip.id for clip in folder.read(root).clips] == ["s5/a"]
 
 
 # --- folder --------------------------------------------------------------------------------------------------------
@@ -333,8 +449,26 @@ def test_folder_splits_come_from_a_table(tmp_path: Path) -> None:
     assert clips_of(read) == [("a", "a", "train"), ("b/c", "b", "val")]
     assert drops_of(read) == [
         ("b/d", Reason.NO_TRANSCRIPT, "d.txt has no text"),
-        ("gone/x", Reason.NO_VIDEO, "splits.csv lists gone/x.mp4, which is no video here"),
+        ("gone/x.mp4", Reason.NO_VIDEO, "splits.csv lists gone/x.mp4, which is no video here"),
     ]
+
+
+def test_folder_takes_word_times_beside_a_video(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.mpg": "", "a.align": ALIGN, "b.mpg": "", "b.align": "", "c.mpg": "", "c.align": ALIGN})
+    plant(tmp_path, {"c.txt": "another text\n"})
+    read = folder.read(tmp_path)
+    assert [(clip.id, clip.transcript, len(clip.words)) for clip in read.clips] == [
+        ("a", "set white", 2),
+        ("c", "another text", 0),
+    ]
+    assert drops_of(read) == [("b", Reason.NO_TRANSCRIPT, "b.align has no text")]
+
+
+def test_folder_videos_in_two_splits_are_in_none(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.mp4": "", "b.mp4": "", "splits.csv": "path,split\na.mp4,test\na.mp4,val\nb.mp4,val\n"})
+    read = folder.read(tmp_path)
+    assert clips_of(read) == [("b", "b", "val")]
+    assert drops_of(read) == [("a", Reason.BAD_LISTING, "splits.csv puts it into test and val")]
 
 
 @pytest.mark.parametrize(
@@ -344,14 +478,6 @@ def test_folder_splits_come_from_a_table(tmp_path: Path) -> None:
         ("", "{root}/splits.csv: lacks the columns path,split; give it that header line"),
         ("path,split\na.mp4,dev\n", "splits.csv:2: 'dev' is no split; take one of pretrain, train, val, test"),
         ("path,split\na.mp4\n", "splits.csv:2: None is no split; take one of pretrain, train, val, test"),
-        (
-            "path,split\n,test\n",
-            "splits.csv:2: '' names nothing inside the corpus; mend the list: paths start at the root",
-        ),
-        (
-            "path,split\na.mp4,test\na.mp4,test\na.mp4,val\n",
-            "splits.csv:4: a.mp4 stands in the split test too; mend the list",
-        ),
     ],
 )
 def test_folder_table_that_is_broken_is_one_line(tmp_path: Path, table: str, line: str) -> None:
@@ -367,11 +493,20 @@ def test_folder_table_that_is_no_text_is_one_line(tmp_path: Path) -> None:
         folder.read(tmp_path)
 
 
-def test_folder_names_that_differ_in_their_suffix_only_are_an_error(tmp_path: Path) -> None:
-    plant(tmp_path, {"a/x.avi": "", "a/x.mp4": ""})
-    with pytest.raises(UserError) as error:
-        folder.read(tmp_path)
-    assert str(error.value) == f"{tmp_path}/a/x.mp4: has the same name as a/x.avi; rename one of them"
+def test_folder_of_names_that_differ_in_their_suffix_only_the_first_is_taken(tmp_path: Path) -> None:
+    plant(tmp_path, {"a/x.mp4": "", "a/x.avi": "", "b/x.mp4": ""})
+    read = folder.read(tmp_path)
+    assert [(clip.id, clip.video) for clip in read.clips] == [("a/x", "a/x.avi"), ("b/x", "b/x.mp4")]
+    assert drops_of(read) == [("a/x.mp4", Reason.DUPLICATE, "has the same name as a/x.avi")]
+
+
+def test_no_clip_has_the_name_that_a_segment_of_another_may_get(tmp_path: Path) -> None:
+    segment = segment_id("a/talk", 0, 400)
+    plant(tmp_path, {"a/talk.mp4": "", f"{segment}.mp4": "", f"b/{segment}.mp4": ""})
+    read = folder.read(tmp_path)
+    assert [clip.id for clip in read.clips] == ["a/talk", f"b/{segment}"]
+    detail = f"{segment}.mp4 is named as a segment of a/talk would be"
+    assert drops_of(read) == [(segment, Reason.DUPLICATE, detail)]
 
 
 # --- tables --------------------------------------------------------------------------------------------------------

@@ -11,9 +11,12 @@ from synctalk.corpora.transcript import (
     FrameBox,
     Transcript,
     clean_text,
+    format_align,
     format_boxes,
     format_transcript,
+    parse_align,
     parse_transcript,
+    read_align,
     read_transcript,
 )
 from synctalk.errors import ClipError, Reason
@@ -105,6 +108,8 @@ def test_metadata_of_voxceleb2_has_boxes_and_no_text() -> None:
         ("WHEN 0.08 later 9.9", "WORD"),
         ("WHEN nan 0.5 9.9", "WORD"),
         ("WHEN 0.1 inf 9.9", "WORD"),
+        ("WHEN 0.5 0.4 9.9", "WORD"),
+        ("WHEN -0.1 0.4 9.9", "WORD"),
         ("0 0.1 0.2 0.3", "FRAME"),
         ("x 0.1 0.2 0.3 0.4", "FRAME"),
     ],
@@ -148,3 +153,44 @@ def test_a_bare_sentence_is_a_transcript_where_that_is_allowed(tmp_path: Path) -
         read_transcript(path)
     path.write_text(FULL)
     assert read_transcript(path, plain=True) == PARSED
+
+
+# --- GRID ----------------------------------------------------------------------------------------------------------
+ALIGN = "0 12250 sil\n12250 19250 set\n19250 27250 white\n27250 28000 sp\n28000 30500 p\n30500 74500 sil\n"
+ALIGNED = Transcript(
+    text="set white p", words=(Word("set", 0.49, 0.77), Word("white", 0.77, 1.09), Word("p", 1.12, 1.22))
+)
+
+
+def test_word_times_of_grid_count_25000_to_the_second_and_silences_are_no_words() -> None:
+    assert parse_align(ALIGN) == ALIGNED
+    assert parse_align("\ufeff" + ALIGN.replace("\n", "\r\n").upper() + "\r\n\r\n") == ALIGNED
+    assert format_align(ALIGNED.words, 2.98) == ALIGN
+    assert parse_align(format_align(ALIGNED.words, 1.22)) == ALIGNED
+
+
+def test_a_real_file_of_grid_agrees_with_its_transcript(shared: Path) -> None:
+    real = read_align(shared / "clips/grid/id2_vcd_swwp2s.align")
+    assert real.text == "set white with p two soon"
+    assert (real.words[0], real.words[-1]) == (Word("set", 0.49, 0.77), Word("soon", 1.73, 2.21))
+
+
+@pytest.mark.parametrize(
+    "row", ["0 set", "0 100 set now", "a 100 set", "100 0 set", "-5 1 set", "0 inf set", "0 nan x"]
+)
+def test_a_broken_row_of_grid_is_shown(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "bbaf2n.align"
+    path.write_text(f"0 10 sil\n{row}\n")
+    with pytest.raises(ClipError) as error:
+        read_align(path)
+    assert error.value.reason == Reason.NO_TRANSCRIPT
+    assert error.value.detail == f"bbaf2n.align: line 2 is not `start end word`: {row!r}"
+
+
+@pytest.mark.parametrize("content", ["", "0 100 sil\n100 200 sp\n", "0 100 {}\n"])
+def test_a_file_of_silences_has_no_text(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.align").write_text(content)
+    with pytest.raises(ClipError, match=r"a\.align has no text"):
+        read_align(tmp_path / "a.align")
+    with pytest.raises(ClipError, match=r"b\.align is not there"):
+        read_align(tmp_path / "b.align")
