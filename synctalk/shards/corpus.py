@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from synctalk.corpora.records import Clip, Rejected
-from synctalk.errors import UserError
+from synctalk.errors import Reason, UserError
 from synctalk.jobs import progress_bar
 from synctalk.section import section
 from synctalk.shards.records import Crop, IndexRow, row_to_crop
@@ -60,12 +60,16 @@ def pack_corpus(
 
 
 def funnel(kept: list[IndexRow], rejected: list[Rejected]) -> dict[str, Any]:
-    """Counts of what was kept and dropped and why, and the keep-rate: the metrics of a corpus."""
+    """Counts of what was kept and dropped and why, and the keep-rate: the metrics of a corpus.
+
+    Clips that the corpus' own lists leave out were never asked for, and do not count in the keep-rate.
+    """
     n_clips = len(kept) + len(rejected)
+    n_wanted = n_clips - sum(row.reason == Reason.NOT_LISTED for row in rejected)
     return {
         "clips": n_clips,
         "kept": len(kept),
-        "keep_rate": len(kept) / n_clips if n_clips else 0.0,
+        "keep_rate": len(kept) / n_wanted if n_wanted else 0.0,
         "kept_by_split": dict(sorted(Counter(row.split for row in kept).items())),
         "hours": sum(row.n_frames for row in kept) / FPS / 3600,
         "rejected": dict(sorted(Counter(str(row.reason) for row in rejected).items())),
