@@ -156,26 +156,21 @@ class ShardSet:
     """
 
     def __init__(self, folders: Sequence[Location], splits: Sequence[str]) -> None:
+        if not folders:
+            raise UserError("shards", "no folder is named", "name one: a path or a URL")
         hashes = hashlib.sha256()
         self.files: list[Location] = []
         tables, numbers = [], []
         for folder in folders:
-            location = join(folder, INDEX)
-            blob = read_file(location)
-            if is_url(folder):
-                # a server without ranges is known by one byte, before it sends shard after shard whole
-                read_ranges([ByteRange(location, 0, 1)])
-            hashes.update(hashlib.sha256(blob).digest())
-            table = parse_table(io.BytesIO(blob), str(location), INDEX_SCHEMA, ("split", "speaker", "shard"))
-            wanted = pc.is_in(table["split"], value_set=pa.array(splits, pa.string()))
-            if not pc.all(wanted).as_py():
-                table = table.filter(wanted)
+            table, digest = _read_index(folder, splits)
+            hashes.update(digest)
             shards = table["shard"].unify_dictionaries().combine_chunks()
             numbers.append(np.asarray(shards.indices, np.int32) + len(self.files))
             self.files += [_shard(folder, name) for name in shards.dictionary.to_pylist()]
             tables.append(table)
         self.digest = hashes.hexdigest()
         self.rows = IndexRows(pa.concat_tables(tables).unify_dictionaries())
+        # what parsing took and no longer needs, as much again as the columns
         del tables, table
         pa.default_memory_pool().release_unused()
         if not len(self.rows):
@@ -211,6 +206,18 @@ class ShardSet:
         for row, wanted, blob in zip(rows, ranges, blobs, strict=True):
             require_intact(row, wanted.location, blob)
         return [Sample(row, _members(row.key, blob)) for row, blob in zip(rows, blobs, strict=True)]
+
+
+def _read_index(folder: Location, splits: Sequence[str]) -> tuple[pa.Table, bytes]:
+    """Rows of the index that are in `splits`, and the sha256 of all of it."""
+    location = join(folder, INDEX)
+    blob = read_file(location)
+    if is_url(folder):
+        # a server without ranges is known by one byte, before it sends shard after shard whole
+        read_ranges([ByteRange(location, 0, 1)])
+    table = parse_table(io.BytesIO(blob), str(location), INDEX_SCHEMA, ("split", "speaker", "shard"))
+    wanted = pc.is_in(table["split"], value_set=pa.array(splits, pa.string()))
+    return table if pc.all(wanted).as_py() else table.filter(wanted), hashlib.sha256(blob).digest()
 
 
 def _shard(folder: Location, name: str) -> Location:

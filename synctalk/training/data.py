@@ -6,14 +6,16 @@ Legend: B clips, T frames of the longest clip of the batch, R side of the mouth 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Sampler
 
 from synctalk.features import normalise_fbank
 from synctalk.features.roi_input import roi_input
@@ -67,6 +69,24 @@ def batch_numbers(n_clips: int, batch: int, seed: int, step: int) -> list[int]:
     """Clips of batch `step`: one shuffled epoch after the other, without a gap between them."""
     places = range(step * batch, (step + 1) * batch)
     return [int(_permutation(n_clips, seed, place // n_clips)[place % n_clips]) for place in places]
+
+
+class StepSampler(Sampler[list[int]]):
+    """`batch_numbers` of one step after the other, without end: the same batches from any step on and for any count of
+    workers, as `DataLoader(shards, batch_sampler=StepSampler(...), num_workers=n)`.
+
+    Args:
+        n_clips: samples of the shard set.
+        batch: of a step.
+        seed: of the order.
+        first_step: where to begin or to go on.
+    """
+
+    def __init__(self, n_clips: int, batch: int, seed: int, first_step: int = 0) -> None:
+        self.n_clips, self.batch, self.seed, self.first_step = n_clips, batch, seed, first_step
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (batch_numbers(self.n_clips, self.batch, self.seed, step) for step in count(self.first_step))
 
 
 @dataclass(frozen=True)

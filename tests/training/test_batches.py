@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny import CROP, SENTENCES, samples, tokenizer
+from torch.utils.data import DataLoader
 
 from synctalk.models.lip_reader import EOS, PAD
-from synctalk.shards.read import ShardSet
-from synctalk.training.data import SampleCache, batch_numbers, speech_batch
+from synctalk.shards.read import Sample, ShardSet
+from synctalk.training.data import SampleCache, SpeechBatch, StepSampler, batch_numbers, speech_batch
+from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.talking_data import TalkingFaceBatch, draw_windows, talking_face_batch
 from synctalk.training.text import token_batch
 
@@ -23,6 +25,52 @@ def test_every_clip_comes_once_an_epoch_and_epochs_differ() -> None:
         assert sorted(flat[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
     assert flat[:5] != flat[5:10]
     assert batch_numbers(5, 3, seed=1, step=7) == flat[21:24]
+
+
+def read_ids(samples: list[Sample]) -> list[str]:
+    return [sample.about["id"] for sample in samples]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_read_the_batches_of_the_steps_from_any_step_on(tmp_path: Path, workers: int) -> None:
+    shards = samples(tmp_path).shards
+    for first in (0, 3, 11):
+        sampler = StepSampler(len(shards), 3, seed=1, first_step=first)
+        loader = DataLoader(shards, batch_sampler=sampler, num_workers=workers, collate_fn=read_ids)
+        expected = [batch_numbers(len(shards), 3, seed=1, step=step) for step in range(first, first + 6)]
+        assert list(islice(loader, 6)) == [[shards.rows[number].id for number in batch] for batch in expected]
+
+
+def test_a_killed_run_goes_on_with_the_batches_that_it_would_have_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synctalk.training.loop.SAVE_EVERY_S", 0.0)
+    cache = samples(tmp_path / "shards")
+
+    def train(name: str, kill_at: int | None = None) -> dict[int, SpeechBatch]:
+        (tmp_path / name).mkdir(exist_ok=True)
+        seen: dict[int, SpeechBatch] = {}
+
+        def train_step(step: int) -> dict[str, float]:
+            if step == kill_at:
+                raise KeyboardInterrupt
+            numbers = batch_numbers(len(cache), 3, 7, step)
+            rng = np.random.default_rng([7, step, 1])
+            seen[step] = speech_batch(cache, numbers, crop=CROP, tokenizer=tokenizer(), rng=rng)
+            return {}
+
+        run_steps(TrainState({}, {}), 9, train_step, seed=7, folder=tmp_path / name, label="batches")
+        return seen
+
+    whole = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("killed", kill_at=5)
+    resumed = train("killed")
+    assert sorted(resumed) == [5, 6, 7, 8]
+    for step, batch in resumed.items():
+        assert batch.numbers == whole[step].numbers
+        assert torch.equal(batch.video, whole[step].video)
+        assert torch.equal(batch.target, whole[step].target)
 
 
 def test_transcripts_survive_the_tokenizer() -> None:
