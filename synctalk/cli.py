@@ -1,4 +1,4 @@
-"""The command line: `synctalk dub`."""
+"""The command line: `synctalk dub` and `synctalk weights`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from synctalk import __version__
+from synctalk import __version__, cli_weights
 from synctalk.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Talking faces: dub a video.")
+app.add_typer(cli_weights.app, name="weights")
 
 
 class DetectorName(StrEnum):

@@ -27,7 +27,11 @@ C = TypeVar("C")
 def write_safetensors(path: Path, state: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write `state` and a JSON header, whole or not at all; the same content gives the same bytes."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    data = safetensors.torch.save(tensors, metadata={HEADER: json.dumps(header, sort_keys=True)})
+    write_whole(path, safetensors.torch.save(tensors, metadata={HEADER: json.dumps(header, sort_keys=True)}))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(data)
@@ -52,6 +56,20 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {key: file.get_tensor(key) for key in file.keys()}, json.loads(metadata.get(HEADER, "{}"))  # noqa: SIM118
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
         raise UserError(path, f"truncated or damaged ({error})", "fetch it again") from error
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Our header alone, no tensors; empty where another program wrote the file.
+
+    Raises:
+        UserError: truncated or damaged.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            header: dict[str, Any] = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise UserError(path, f"truncated or damaged ({error})", "fetch it again") from error
+    return header
 
 
 def config_from_json(kind: type[C], values: Mapping[str, Any]) -> C:

@@ -139,8 +139,11 @@ def _reconstruct(cls: object, _base: object, state: object) -> Foreign:
 
 
 def is_torch_file(head: bytes) -> bool:
-    """Whether a file that begins with `head` may have been written by `torch.save`."""
-    return head.startswith((ZIP_MAGIC, PICKLE_MAGIC))
+    """Whether a file that begins with the nine bytes `head` may have been written by `torch.save`.
+
+    A safetensors file begins with the length of its header, which may look like a pickle, and a brace.
+    """
+    return head.startswith(ZIP_MAGIC) or (head.startswith(PICKLE_MAGIC) and head[8:9] != b"{")
 
 
 def read_torch_file(path: Path) -> object:

@@ -91,6 +91,16 @@ def assert_same(ours: nn.Module, theirs: nn.Module) -> None:
         torch.testing.assert_close(state[key], value, rtol=0, atol=0)
 
 
+def peer_content(kind: str, network: nn.Module) -> dict[str, Any]:
+    """What a peer's file of this kind holds."""
+    if kind.startswith("av_hubert"):
+        model = {"_name": kind, "decoder_attention_heads": 2, "w2v_args": {"model": SPEECH_CFG}, **SPEECH_CFG}
+        return {"args": None, "cfg": {"model": model}, "model": network.state_dict(), "extra_state": {"epoch": 2}}
+    if kind in ("syncnet", "auto_avsr"):
+        return dict(network.state_dict())
+    return {"state_dict": network.state_dict(), "optimizer": {"state": {}}, "global_step": 3}
+
+
 def saved_state(path: Path, state: dict[str, Any]) -> Path:
     torch.save(state, path)
     return path
