@@ -18,12 +18,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synctalk.corpora.records import REJECTED_SCHEMA, Rejected, iter_rows, write_table
+from synctalk.corpora.records import REJECTED_SCHEMA, Rejected, iter_rejected, write_table
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.jobs import map_ordered, publish, scratch
 from synctalk.workers import Crew, Lost
 
 REJECTED = "rejected.parquet"
+PART_GROUP_ROWS = 16
+"""Rows of a row group: pictures of a few clips are in memory when a part is read."""
 CLIP_TRIES = 2
 DEFAULT_LIMIT_S = 600.0
 """A clip of 25 s takes about a second of one core here, and an hour of footage some minutes; slow disks and slow
@@ -142,8 +144,8 @@ def make_part(number: int, stage: PartStage[ItemT], folder: Path) -> None:
             rows += [row for row in outcome if not isinstance(row, Rejected)]
             rejected += [row for row in outcome if isinstance(row, Rejected)]
     path = part_path(folder, number)
-    write_table(_rejected_path(path), (asdict(row) for row in rejected), REJECTED_SCHEMA)
-    write_table(path, rows, stage.schema)
+    write_table(_rejected_path(path), map(asdict, rejected), REJECTED_SCHEMA)
+    write_table(path, rows, stage.schema, PART_GROUP_ROWS)
 
 
 def make_parts(label: str, stage: PartStage[ItemT], n_parts: int, folder: Path) -> Tally:
@@ -167,18 +169,18 @@ def make_parts(label: str, stage: PartStage[ItemT], n_parts: int, folder: Path) 
     finally:
         _clip_crew(os.getpid()).close()
     n_kept = sum(pq.read_metadata(part_path(folder, number)).num_rows for number in range(n_parts))
-    return Tally(n_kept, Counter(Reason(row["reason"]) for row in iter_rejected(folder, n_parts)))
+    return Tally(n_kept, Counter(row.reason for row in rejected_of(folder, n_parts)))
 
 
-def iter_rejected(folder: Path, n_parts: int) -> Iterator[Row]:
-    """Rows of `REJECTED_SCHEMA` of all parts of a scratch, in the order of the parts."""
+def rejected_of(folder: Path, n_parts: int) -> Iterator[Rejected]:
+    """What the parts of a scratch rejected, in their order."""
     for number in range(n_parts):
-        yield from iter_rows(_rejected_path(part_path(folder, number)), REJECTED_SCHEMA)
+        yield from iter_rejected(_rejected_path(part_path(folder, number)))
 
 
 def publish_parts(folder: Path, n_parts: int, out: Path) -> None:
     """Put the parts of a scratch, and `rejected.parquet` of them all, into `out`."""
-    write_table(folder / REJECTED, iter_rejected(folder, n_parts), REJECTED_SCHEMA)
+    write_table(folder / REJECTED, map(asdict, rejected_of(folder, n_parts)), REJECTED_SCHEMA)
     publish(folder / REJECTED, out / REJECTED)
     for number in range(n_parts):
         publish(part_path(folder, number), part_path(out, number))

@@ -257,10 +257,19 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     write_table(path, [asdict(row) for row in sorted(rejected, key=lambda row: (row.id, row.stage))], REJECTED_SCHEMA)
 
 
+def iter_rejected(path: Path) -> Iterator[Rejected]:
+    """Dropped clips of a parquet, some in memory at a time.
+
+    Raises:
+        UserError: as `open_table`.
+    """
+    return (Rejected(**{**row, "reason": Reason(row["reason"])}) for row in iter_rows(path, REJECTED_SCHEMA))
+
+
 def read_rejected(path: Path) -> list[Rejected]:
     """Dropped clips of a parquet.
 
     Raises:
-        UserError: as `read_table`.
+        UserError: as `open_table`.
     """
-    return [Rejected(**{**row, "reason": Reason(row["reason"])}) for row in read_table(path, REJECTED_SCHEMA)]
+    return list(iter_rejected(path))

@@ -17,13 +17,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow.parquet as pq
 import webdataset
 
-from synctalk.corpora.records import Clip, write_table
+from synctalk.corpora.records import Clip, iter_rows, write_table
 from synctalk.shards.records import INDEX_SCHEMA, Crop, IndexRow
 
 MAX_KEY = 80
 """Longer member names would need PAX headers (100 characters with the ending)."""
+INDEX = "index.parquet"
+ROWS = ".rows.parquet"
+"""Ending of the file that holds the index rows of one finished shard."""
 
 
 def sample_key(sample_id: str) -> str:
@@ -58,69 +62,55 @@ def sample_members(clip: Clip, crop: Crop, features: dict[str, bytes]) -> dict[s
     return {name: blob for name, blob in members.items() if blob}
 
 
+def _rows_path(folder: Path, split: str, number: int) -> Path:
+    return folder / f"{split}-{number:05d}{ROWS}"
+
+
 class _Series:
-    """The shards of one split: opens the next one when the current one is full."""
+    """The shards of one split: goes on after those that are finished, opens the next one when one is full."""
 
     def __init__(self, folder: Path, split: str, max_bytes: int) -> None:
         self.folder, self.split, self.max_bytes = folder, split, max_bytes
-        self.n_shards = 0
+        self.n_shards = self.n_finished = 0
+        while (finished := _rows_path(folder, split, self.n_shards)).is_file():
+            self.n_finished += pq.read_metadata(finished).num_rows
+            self.n_shards += 1
         self.file: BinaryIO | None = None
         self.writer: Any = None
-        self.name = ""
+        self.rows: list[IndexRow] = []
 
-    def open(self) -> None:
-        self.name = f"{self.split}-{self.n_shards:05d}.tar"
-        self.n_shards += 1
-        self.file = (self.folder / f".{self.name}.tmp").open("w+b")
-        self.writer = webdataset.TarWriter(self.file, mtime=0, encoder=False)
+    @property
+    def name(self) -> str:
+        return f"{self.split}-{self.n_shards:05d}.tar"
 
     def close(self) -> None:
+        """Finish the shard that is open: first the tar, then the rows of its samples, which say that it is there."""
         if self.file is None:
             return
         self.writer.close()
+        self.file.seek(0)
+        rows = [asdict(replace(row, sha256=self._digest(row))) for row in self.rows]
         self.file.close()
         os.replace(self.folder / f".{self.name}.tmp", self.folder / self.name)
-        self.file = None
+        write_table(_rows_path(self.folder, self.split, self.n_shards), rows, INDEX_SCHEMA)
+        self.n_shards += 1
+        self.file, self.rows = None, []
 
-    def write(self, key: str, members: dict[str, bytes]) -> tuple[int, int]:
-        """Offset and size of the sample's bytes in the current shard."""
+    def _digest(self, row: IndexRow) -> str:
+        assert self.file is not None
+        return hashlib.sha256(os.pread(self.file.fileno(), row.size, row.offset)).hexdigest()
+
+    def write(self, clip: Clip, crop: Crop, features: dict[str, bytes]) -> None:
+        """Append one sample, to a new shard where the last one is full."""
         if self.file is not None and self.writer.tarstream.offset > self.max_bytes:
             self.close()
         if self.file is None:
-            self.open()
-        offset = self.writer.tarstream.offset
-        self.writer.write({"__key__": key, **members})
-        return offset, self.writer.tarstream.offset - offset
-
-
-def _with_digests(folder: Path, rows: list[IndexRow]) -> list[IndexRow]:
-    """Rows with the sha256 of their bytes, read back from the finished shards (the writer buffers)."""
-    digested = []
-    for row in rows:
-        with (folder / row.shard).open("rb") as file:
-            blob = os.pread(file.fileno(), row.size, row.offset)
-        digested.append(replace(row, sha256=hashlib.sha256(blob).hexdigest()))
-    return digested
-
-
-def write_shards(
-    folder: Path, samples: Iterable[tuple[Clip, Crop, dict[str, bytes]]], *, max_bytes: int
-) -> list[IndexRow]:
-    """Write `<split>-<number>.tar` and `index.parquet` into `folder`; samples are taken in the order given.
-
-    Args:
-        folder: made where missing.
-        samples: clip, its pictures, its features (name -> .npy bytes).
-        max_bytes: a shard is closed when it has grown beyond this.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    series: dict[str, _Series] = {}
-    rows: list[IndexRow] = []
-    for clip, crop, features in samples:
-        shards = series.setdefault(clip.split, _Series(folder, clip.split, max_bytes))
+            self.file = (self.folder / f".{self.name}.tmp").open("w+b")
+            self.writer = webdataset.TarWriter(self.file, mtime=0, encoder=False)
         key = sample_key(crop.id)
-        offset, size = shards.write(key, sample_members(clip, crop, features))
-        rows.append(
+        offset = self.writer.tarstream.offset
+        self.writer.write({"__key__": key, **sample_members(clip, crop, features)})
+        self.rows.append(
             IndexRow(
                 key=key,
                 id=crop.id,
@@ -131,14 +121,64 @@ def write_shards(
                 start=crop.start,
                 audio_start=crop.audio_start,
                 n_frames=crop.n_frames,
-                shard=shards.name,
+                shard=self.name,
                 offset=offset,
-                size=size,
+                size=self.writer.tarstream.offset - offset,
                 sha256="",
             )
         )
-    for shards in series.values():
-        shards.close()
-    rows = _with_digests(folder, rows)
-    write_table(folder / "index.parquet", [asdict(row) for row in rows], INDEX_SCHEMA)
-    return rows
+
+
+class ShardWriter:
+    """The shards of a corpus while they are written; begun again in the same folder it goes on after the last full one.
+
+    Args:
+        folder: holds the finished shards, and beside each the rows of its samples.
+        max_bytes: a shard is closed when it has grown beyond this.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder, self.max_bytes = folder, max_bytes
+        splits = {path.name.rpartition("-")[0] for path in folder.glob(f"*{ROWS}")}
+        self.series = {split: _Series(folder, split, max_bytes) for split in splits}
+
+    @property
+    def n_finished(self) -> dict[str, int]:
+        """Split -> samples, the first of it, that stand in finished shards and must not be written again."""
+        return {split: series.n_finished for split, series in self.series.items()}
+
+    def write(self, clip: Clip, crop: Crop, features: dict[str, bytes]) -> None:
+        """Append one sample to the shards of its split.
+
+        Args:
+            clip: what it was cut from.
+            crop: its pictures.
+            features: name -> .npy bytes; empty ones are left out.
+        """
+        if clip.split not in self.series:
+            self.series[clip.split] = _Series(self.folder, clip.split, self.max_bytes)
+        self.series[clip.split].write(clip, crop, features)
+
+    def close(self) -> None:
+        """Finish all shards and write `index.parquet`, shard after shard, in the order of their names."""
+        for series in self.series.values():
+            series.close()
+        rows = (row for path in sorted(self.folder.glob(f"*{ROWS}")) for row in iter_rows(path, INDEX_SCHEMA))
+        write_table(self.folder / INDEX, rows, INDEX_SCHEMA)
+
+
+def write_shards(folder: Path, samples: Iterable[tuple[Clip, Crop, dict[str, bytes]]], *, max_bytes: int) -> None:
+    """Write `<split>-<number>.tar` and `index.parquet` into `folder`, at once; samples are taken in the order given.
+
+    Args:
+        folder: made where missing.
+        samples: arguments of `ShardWriter.write`.
+        max_bytes: a shard is closed when it has grown beyond this.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = ShardWriter(folder, max_bytes)
+    for sample in samples:
+        writer.write(*sample)
+    writer.close()
+    for path in folder.glob(f"*{ROWS}"):
+        path.unlink()

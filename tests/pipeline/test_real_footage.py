@@ -87,7 +87,7 @@ def outcome(request: pytest.FixtureRequest, shared: Path, root: Path, tmp_path_f
         clips = table_of(index.clips)
         crop_corpus("clips", root, clips, crop_params(shared), request.param, MEMBERS, crops)
         extract_corpus("clips", root, clips, crops, MEMBERS, features)
-        pack_corpus("clips", index.clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
+        pack_corpus("clips", clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
     packed = ShardSet([folder / "shards"], ["test"])
     samples = [packed[number] for number in range(len(packed))]
     return Outcome(
@@ -248,7 +248,7 @@ def test_both_people_become_samples_of_their_own_where_params_say_so(
     crop_corpus("clips", Path("raw"), listed, params, "yunet", MEMBERS, crops)
     extract_corpus("clips", Path("raw"), listed, crops, MEMBERS, features)
     assert [read_rejected(folder / "rejected.parquet") for folder in (crops, features)] == [[], []]
-    pack_corpus("clips", clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
+    pack_corpus("clips", listed, crops, features, ShardParams(max_bytes=2_000_000), shards)
     packed = ShardSet([shards], ["test"])
     alone, left, right = (packed[number] for number in range(3))
     assert [(row.id, row.clip) for row in packed.rows] == [

@@ -1,0 +1,65 @@
+"""A corpus of many small clips out of a few, and the stages from index to shards on it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from corpora.small_recipes import small
+
+from pipeline import crop, features, index, shard
+from synctalk.corpora.synthetic.synthesize import synthesize
+
+PROJECT = Path(__file__).parents[2]
+CORPUS = "lrs2"
+
+
+def make_corpus(root: Path, n_clips: int) -> None:
+    """An LRS2 look-alike at `root`: seven clips, each linked under many ids, every fourth in the split val."""
+    template = root.with_name("template")
+    synthesize(small("lrs2"), template, workers=1)
+    videos = sorted(template.glob("main/*/*.mp4")) + sorted(template.glob("pretrain/*/*.mp4"))
+    listed: dict[str, list[str]] = {"train": [], "val": []}
+    for number in range(n_clips):
+        video = videos[number % len(videos)]
+        name = f"{number // 50:05d}/{number % 50:05d}"
+        track = template / "face_tracks" / video.relative_to(template).with_suffix(".npz")
+        for source, target in (
+            (video, root / f"main/{name}.mp4"),
+            (video.with_suffix(".txt"), root / f"main/{name}.txt"),
+            (track, root / f"face_tracks/main/{name}.npz"),
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.hardlink_to(source)
+        listed["val" if number % 4 == 3 else "train"].append(f"{name}\n")
+    for split, lines in listed.items():
+        (root / f"{split}.txt").write_text("".join(lines))
+    shutil.rmtree(template)
+
+
+def write_params(folder: Path, clips_per_part: int = 2, max_bytes: int = 200_000) -> None:
+    """The project's params.yaml, with small parts and shards."""
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    params["crop"]["clips_per_part"] = clips_per_part
+    params["shards"]["max_bytes"] = max_bytes
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def stages(root: Path, out: Path) -> dict[str, Callable[[], None]]:
+    """Name -> what DVC would run, into folders of that name in `out`."""
+    listed, crops, sounds = out / "index", out / "crop", out / "features"
+    return {
+        "index": lambda: index.main(CORPUS, root, listed),
+        "crop": lambda: crop.main(CORPUS, root, listed, crops),
+        "features": lambda: features.main(CORPUS, root, listed, crops, sounds),
+        "shard": lambda: shard.main(CORPUS, listed, crops, sounds, out / "shard", out / "shard" / "metrics.json"),
+    }
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Path of every file below `out` -> hash of its bytes."""
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
