@@ -12,14 +12,15 @@ videos whose names differ in the suffix only, the first by name is taken.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from synctalk.corpora.listing import (
     VIDEO_SUFFIXES,
-    Reading,
+    Entry,
     iter_files,
     make_clip,
-    reading,
     reject,
     require_inside,
     require_root,
@@ -75,7 +76,7 @@ def _read_clip(root: Path, path: Path, splits: set[str]) -> Clip:
     return make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=text)
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> Iterator[Entry]:
     """List the videos and read the texts beside them.
 
     Raises:
@@ -83,24 +84,23 @@ def read(root: Path) -> Reading:
     """
     require_root(root)
     splits: dict[str, set[str]] = {}
-    rejected: list[Rejected] = []
     if (root / SPLIT_FILE).is_file():
         splits, rejected = _read_splits(root / SPLIT_FILE)
-    clips: list[Clip] = []
-    video_of: dict[str, str] = {}
-    for path in iter_files(root):
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            continue
-        clip_id, video = path.with_suffix("").as_posix(), path.as_posix()
-        if video_of.setdefault(clip_id, video) != video:
-            rejected.append(reject(video, ClipError(Reason.DUPLICATE, f"has the same name as {video_of[clip_id]}")))
-            continue
-        try:
-            clips.append(_read_clip(root, path, splits.get(video, {"test"})))
-        except ClipError as error:
-            rejected.append(reject(clip_id, error))
+        yield from rejected
+    for _, paths in groupby(iter_files(root), key=lambda path: path.parent):
+        video_of: dict[str, str] = {}
+        for path in paths:
+            if path.suffix.lower() not in VIDEO_SUFFIXES:
+                continue
+            clip_id, video = path.with_suffix("").as_posix(), path.as_posix()
+            if video_of.setdefault(clip_id, video) != video:
+                yield reject(video, ClipError(Reason.DUPLICATE, f"has the same name as {video_of[clip_id]}"))
+                continue
+            try:
+                yield _read_clip(root, path, splits.get(video, {"test"}))
+            except ClipError as error:
+                yield reject(clip_id, error)
     for video in splits:
         if not (root / video).is_file() or Path(video).suffix.lower() not in VIDEO_SUFFIXES:
             missing = ClipError(Reason.NO_VIDEO, f"{SPLIT_FILE} lists {video}, which is no video here")
-            rejected.append(reject(video, missing))
-    return reading(clips, rejected)
+            yield reject(video, missing)

@@ -11,10 +11,10 @@ share no speaker: LipNet's unseen speakers (Assael et al., 2016) are the test, t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from synctalk.corpora.listing import VIDEO_SUFFIXES, Reading, iter_files, make_clip, reading, reject, require_root
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.listing import VIDEO_SUFFIXES, Entry, iter_files, make_clip, reject, require_root
 from synctalk.corpora.transcript import read_align
 from synctalk.errors import ClipError, Reason, UserError
 
@@ -40,8 +40,8 @@ def _n_bytes(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0  # a link to nothing is met again when it is probed
 
 
-def read(root: Path) -> Reading:
-    """List the videos and pair them with their word times.
+def read(root: Path) -> Iterator[Entry]:
+    """List the videos and pair them with their word times. The paths are in memory: GRID has 34,000 clips.
 
     Raises:
         UserError: the root is missing or holds no speaker's videos.
@@ -57,25 +57,20 @@ def read(root: Path) -> Reading:
             aligns.setdefault(sentence, path)
     if not videos:
         raise UserError(root, "has no videos in folders s1, s2, ...", "point corpora.<name>.root at GRID")
-    clips: list[Clip] = []
-    rejected: list[Rejected] = []
     for (speaker, name), paths in videos.items():
         best, *others = sorted(paths, key=lambda path: (-_n_bytes(root / path), path))
         for path in others:
-            rejected.append(reject(path.as_posix(), ClipError(Reason.DUPLICATE, f"{best} is the same sentence")))
+            yield reject(path.as_posix(), ClipError(Reason.DUPLICATE, f"{best} is the same sentence"))
         clip_id, video = best.with_suffix("").as_posix(), best.as_posix()
         try:
             if (speaker, name) not in aligns:
                 raise ClipError(Reason.NO_TRANSCRIPT, f"{name}.align of {speaker} is not there")
             transcript = read_align(root / aligns[speaker, name])
         except ClipError as error:
-            rejected.append(reject(clip_id, error))
+            yield reject(clip_id, error)
             continue
         split = split_of(speaker)
-        clips.append(
-            make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=transcript)
-        )
+        yield make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=transcript)
     for (speaker, name), path in aligns.items():
         if (speaker, name) not in videos:
-            rejected.append(reject(path.as_posix(), ClipError(Reason.NO_VIDEO, f"{speaker} has no video of {name}")))
-    return reading(clips, rejected)
+            yield reject(path.as_posix(), ClipError(Reason.NO_VIDEO, f"{speaker} has no video of {name}"))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synctalk.corpora import folder, grid, lrs2, lrs3, voxceleb2
-from synctalk.corpora.listing import Reading
+from synctalk.corpora.listing import Entry, Reading, reading
 from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, Reason, UserError
 
-READERS: Mapping[str, Callable[[Path], Reading]] = {
+READERS: Mapping[str, Callable[[Path], Iterator[Entry]]] = {
     "lrs2": lrs2.read,
     "lrs3": lrs3.read,
     "voxceleb2": voxceleb2.read,
@@ -28,8 +28,8 @@ class Probed:
     n_frames: int
 
 
-def read_corpus(layout: str, root: Path) -> Reading:
-    """List, pair and read the texts of the corpus at `root`; nothing is decoded.
+def iter_corpus(layout: str, root: Path) -> Iterator[Entry]:
+    """List, pair and read the texts of the corpus at `root`, clip by clip, in no order; nothing is decoded.
 
     Args:
         layout: a key of `READERS`.
@@ -41,6 +41,11 @@ def read_corpus(layout: str, root: Path) -> Reading:
     if layout not in READERS:
         raise UserError("corpora.<name>.layout", f"{layout!r} is unknown", f"take one of {', '.join(READERS)}")
     return READERS[layout](root)
+
+
+def read_corpus(layout: str, root: Path) -> Reading:
+    """All of `iter_corpus`, with its arguments and errors, in memory and in order."""
+    return reading(iter_corpus(layout, root))
 
 
 def probe_clip(root: Path, clip: Clip) -> Probed:

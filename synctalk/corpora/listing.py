@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +27,10 @@ class Listed:
 
     name: str
     source: str
+
+
+Entry = Clip | Rejected
+"""What a reader yields: a usable clip, or why something that is listed or there is none."""
 
 
 @dataclass(frozen=True)
@@ -150,28 +154,50 @@ def reject(clip_id: str, error: ClipError) -> Rejected:
     return Rejected(clip_id, STAGE, error.reason, error.detail)
 
 
-def not_listed(clip_ids: Iterable[str], lists: str) -> list[Rejected]:
+def not_listed(clip_ids: Iterable[str], lists: str) -> Iterator[Rejected]:
     """Rows of the clips that are there and that none of `lists` names."""
-    return [reject(clip_id, ClipError(Reason.NOT_LISTED, f"is not named in {lists}")) for clip_id in clip_ids]
+    return (reject(clip_id, ClipError(Reason.NOT_LISTED, f"is not named in {lists}")) for clip_id in clip_ids)
 
 
 def segment_id(clip_id: str, first_frame: int, stop_frame: int) -> str:
     """Id of the segment of a clip from one frame of its file's 25 fps time line up to another, which is not its own.
 
-    Sorts by time, is a WebDataset key where the clip's id is one, and is no other clip's id (`reading` sees to it).
+    Sorts by time, is a WebDataset key where the clip's id is one, and is no other clip's id (`impostors` are dropped).
     """
     return f"{clip_id}/{first_frame:06d}-{stop_frame:06d}"
 
 
-def reading(clips: list[Clip], rejected: list[Rejected]) -> Reading:
-    """Both lists, sorted by id; a clip whose name a segment of another one may get is dropped."""
-    ids = {clip.id for clip in clips}
-    kept: list[Clip] = []
-    for clip in sorted(clips, key=lambda clip: clip.id):
-        match = _SEGMENT.fullmatch(clip.id)
-        if match and match[1] in ids:
-            detail = f"{clip.video} is named as a segment of {match[1]} would be"
-            rejected = [*rejected, reject(clip.id, ClipError(Reason.DUPLICATE, detail))]
-        else:
-            kept.append(clip)
-    return Reading(tuple(kept), tuple(sorted(rejected, key=lambda row: (row.id, row.detail))))
+def segment_parent(clip_id: str) -> str | None:
+    """Id of the clip of which `clip_id`, by its form, could be a segment; None where it has another form."""
+    match = _SEGMENT.fullmatch(clip_id)
+    return match[1] if match else None
+
+
+def impostors(clip_ids: Callable[[], Iterable[str]]) -> frozenset[str]:
+    """Clips that are named as a segment of another one would be.
+
+    Args:
+        clip_ids: gives the ids of a corpus, once for each of two passes.
+    """
+    parent_of = {clip_id: parent for clip_id in clip_ids() if (parent := segment_parent(clip_id))}
+    parents = set(parent_of.values())
+    there = {clip_id for clip_id in clip_ids() if clip_id in parents} if parents else set()
+    return frozenset(clip_id for clip_id, parent in parent_of.items() if parent in there)
+
+
+def impostor_error(clip: Clip) -> ClipError:
+    """Why one of `impostors` is dropped."""
+    return ClipError(Reason.DUPLICATE, f"{clip.video} is named as a segment of {segment_parent(clip.id)} would be")
+
+
+def reading(entries: Iterable[Entry]) -> Reading:
+    """All that a reader yields, in memory, sorted by id; `impostors` are dropped."""
+    found = list(entries)
+    clips = sorted((entry for entry in found if isinstance(entry, Clip)), key=lambda clip: clip.id)
+    dropped = impostors(lambda: [clip.id for clip in clips])
+    rejected = [entry for entry in found if isinstance(entry, Rejected)]
+    rejected += [reject(clip.id, impostor_error(clip)) for clip in clips if clip.id in dropped]
+    return Reading(
+        tuple(clip for clip in clips if clip.id not in dropped),
+        tuple(sorted(rejected, key=lambda row: (row.id, row.detail))),
+    )

@@ -10,15 +10,15 @@ leak from one split into another. Both are dropped. Lines may begin with the fol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from synctalk.corpora.listing import (
-    Reading,
+    Entry,
     is_hidden,
     make_clip,
     not_listed,
     read_list,
-    reading,
     reject,
     require_file,
     require_root,
@@ -59,8 +59,10 @@ def _read_clip(root: Path, clip_id: str, splits: set[str]) -> Clip:
     return make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=transcript)
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> Iterator[Entry]:
     """List, pair and read the texts; a list that is missing is an empty split, but one must be there.
+
+    The lists are in memory, about 400 bytes a clip.
 
     Raises:
         UserError: the root or all lists are missing, or a list is no text.
@@ -69,15 +71,15 @@ def read(root: Path) -> Reading:
     present = [split for split in LISTS if (root / f"{split}.txt").is_file()]
     if not present:
         raise UserError(root, f"has none of {', '.join(f'{s}.txt' for s in LISTS)}", "copy LRS2's lists to the root")
-    clips: list[Clip] = []
     lists_of, rejected = _read_lists(root, present)
+    yield from rejected
     for clip_id, splits in lists_of.items():
         try:
-            clips.append(_read_clip(root, clip_id, splits))
+            yield _read_clip(root, clip_id, splits)
         except ClipError as error:
-            rejected.append(reject(clip_id, error))
+            yield reject(clip_id, error)
     for folder in ("main", "pretrain"):
-        there = (p.relative_to(root) for p in (root / folder).glob("*/*.mp4") if not is_hidden(p))
         lists = ", ".join(f"{split}.txt" for split in LISTS if LISTS[split] == folder)
-        rejected += not_listed({p.with_suffix("").as_posix() for p in there} - lists_of.keys(), lists)
-    return reading(clips, rejected)
+        there = (p.relative_to(root) for p in (root / folder).glob("*/*.mp4") if not is_hidden(p))
+        clip_ids = (path.with_suffix("").as_posix() for path in there)
+        yield from not_listed((clip_id for clip_id in clip_ids if clip_id not in lists_of), lists)

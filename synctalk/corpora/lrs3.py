@@ -11,10 +11,11 @@ LRS3 has no official validation list. Ours is fixed: whole source videos of trai
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from synctalk.corpora.listing import Reading, is_hidden, make_clip, reading, reject, require_file, require_root
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.listing import Entry, is_hidden, make_clip, reject, require_file, require_root
+from synctalk.corpora.records import Clip
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, Reason, UserError
 
@@ -28,8 +29,8 @@ def is_validation(youtube_id: str) -> bool:
     return int.from_bytes(hashlib.sha256(youtube_id.encode()).digest()[:8], "big") < VAL_SHARE * 2**64
 
 
-def read(root: Path) -> Reading:
-    """List, pair and read the texts.
+def read(root: Path) -> Iterator[Entry]:
+    """List, pair and read the texts, one source video after the other.
 
     Raises:
         UserError: the root is missing or has none of the three folders.
@@ -38,22 +39,20 @@ def read(root: Path) -> Reading:
     present = [folder for folder in FOLDERS if (root / folder).is_dir()]
     if not present:
         raise UserError(root, f"has none of the folders {', '.join(FOLDERS)}", "point corpora.<name>.root at LRS3")
-    clips: list[Clip] = []
-    rejected: list[Rejected] = []
-    for folder in present:
-        files = (p for kind in ("mp4", "txt") for p in (root / folder).glob(f"*/*.{kind}") if not is_hidden(p))
-        for path in sorted({p.with_suffix("") for p in files}):
+    for source in (source for folder in present for source in sorted((root / folder).glob("*/"))):
+        files = (path for kind in ("mp4", "txt") for path in source.glob(f"*.{kind}") if not is_hidden(path))
+        for path in sorted({path.with_suffix("") for path in files}):
             clip_id = path.relative_to(root).as_posix()
-            speaker = path.parent.name
             try:
-                require_file(root, f"{clip_id}.mp4", Reason.NO_VIDEO)
-                transcript = read_transcript(root / f"{clip_id}.txt")
+                yield _read_clip(root, clip_id)
             except ClipError as error:
-                rejected.append(reject(clip_id, error))
-                continue
-            split = "val" if folder == "trainval" and is_validation(speaker) else FOLDERS[folder]
-            video = f"{clip_id}.mp4"
-            clips.append(
-                make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=transcript)
-            )
-    return reading(clips, rejected)
+                yield reject(clip_id, error)
+
+
+def _read_clip(root: Path, clip_id: str) -> Clip:
+    video = f"{clip_id}.mp4"
+    require_file(root, video, Reason.NO_VIDEO)
+    transcript = read_transcript(root / f"{clip_id}.txt")
+    folder, speaker, _ = clip_id.split("/")
+    split = "val" if folder == "trainval" and is_validation(speaker) else FOLDERS[folder]
+    return make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=video, transcript=transcript)

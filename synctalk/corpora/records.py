@@ -215,6 +215,10 @@ class ClipTable:
     def __iter__(self) -> Iterator[Clip]:
         return map(row_to_clip, iter_rows(self.path, CLIP_SCHEMA))
 
+    def ids(self) -> Iterator[str]:
+        """Their ids alone."""
+        return (row["id"] for row in iter_rows(self.path, CLIP_SCHEMA, ["id"]))
+
     def between(self, start: int, stop: int) -> list[Clip]:
         """Clips number `start` to `stop`, exclusive."""
         with open_table(self.path, self.path, CLIP_SCHEMA) as file:

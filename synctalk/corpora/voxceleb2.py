@@ -11,20 +11,20 @@ in .mp4, .m4a, .wav or .txt. dev is read as the split "pretrain".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from synctalk.corpora.listing import (
+    Entry,
     Listed,
-    Reading,
     is_hidden,
     make_clip,
     not_listed,
     read_list,
-    reading,
     reject,
     require_root,
 )
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Rejected
 from synctalk.errors import ClipError, Reason, UserError
 
 FOLDERS = {"dev": "pretrain", "test": "test"}
@@ -34,13 +34,31 @@ KINDS = frozenset({"mp4", "aac", "txt"})
 ENGLISH = "english.txt"
 
 
-def _stems(root: Path, pattern: str) -> set[str]:
-    """Files below `root` that fit, without suffix: "id00012/21Uxsk56VDQ/00001"."""
-    found = (path for path in root.glob(pattern) if not is_hidden(path))
-    return {path.relative_to(root).with_suffix("").as_posix() for path in found}
+def _stems(folder: Path, suffix: str) -> set[str]:
+    """Files of a speaker's folder, <youtube id>/<clip>, without suffix."""
+    found = (path for path in folder.glob(f"*/*{suffix}") if not is_hidden(path))
+    return {path.relative_to(folder).with_suffix("").as_posix() for path in found}
 
 
-def _listed_id(line: Listed, there: set[str]) -> str:
+def _speakers(root: Path, folder: str) -> list[str]:
+    """Names of the speakers of dev or test, whose pictures or whose sounds are there."""
+    kinds = (root / folder / kind for kind in ("mp4", "aac"))
+    return sorted({path.name for kind in kinds for path in kind.glob("*/") if not is_hidden(path)})
+
+
+def _video_of(clip_id: str) -> str:
+    return f"{clip_id}.mp4"
+
+
+def _audio_of(clip_id: str) -> str:
+    return f"{clip_id}.m4a".replace("/mp4/", "/aac/", 1)
+
+
+def _is_there(root: Path, clip_id: str) -> bool:
+    return (root / _video_of(clip_id)).is_file() or (root / _audio_of(clip_id)).is_file()
+
+
+def _listed_id(root: Path, line: Listed) -> str:
     """Id of the clip that a line of the English list means; a speaker is in one of the two parts only.
 
     Raises:
@@ -52,23 +70,43 @@ def _listed_id(line: Listed, there: set[str]) -> str:
     if len(parts) != 3:
         raise ClipError(Reason.BAD_LISTING, f"{line.name!r} is no path of VoxCeleb2")
     ids = ["/".join([part, "mp4", *parts]) for part in ([folder] if folder in FOLDERS else FOLDERS)]
-    return next((clip_id for clip_id in ids if clip_id in there), ids[0])
+    return next((clip_id for clip_id in ids if _is_there(root, clip_id)), ids[0])
 
 
-def _choose(path: Path, there: set[str]) -> tuple[set[str], list[Rejected]]:
-    """Ids that the English list names, whether they are there or not; rows of the others and of broken lines."""
-    lines, rejected = read_list(path)
+def _read_english(root: Path) -> tuple[set[str], list[Rejected]]:
+    """Ids that the English list names, whether they are there or not; and rows of the lines that name nothing."""
+    lines, rejected = read_list(root / ENGLISH)
     listed: set[str] = set()
     for line in lines:
         try:
-            listed.add(_listed_id(line, there))
+            listed.add(_listed_id(root, line))
         except ClipError as error:
             rejected.append(reject(line.source, error))
-    return listed, rejected + not_listed(there - listed, path.name)
+    return listed, rejected
 
 
-def read(root: Path) -> Reading:
-    """List and pair; a clip of the English list that is not there is rejected.
+def _read_speaker(root: Path, folder: str, speaker: str, english: set[str] | None) -> Iterator[Entry]:
+    videos, sounds = _stems(root / folder / "mp4" / speaker, ".mp4"), _stems(root / folder / "aac" / speaker, ".m4a")
+    has_sounds = (root / folder / "aac").is_dir()
+    for stem in sorted(videos | sounds):
+        clip_id = f"{folder}/mp4/{speaker}/{stem}"
+        video, audio = _video_of(clip_id), _audio_of(clip_id)
+        if english is not None and clip_id not in english:
+            yield from not_listed([clip_id], ENGLISH)
+        elif stem not in videos:
+            yield reject(clip_id, ClipError(Reason.NO_VIDEO, f"{video} is not there"))
+        elif has_sounds and stem not in sounds:
+            yield reject(clip_id, ClipError(Reason.NO_AUDIO, f"{audio} is not there"))
+        else:
+            sound = audio if has_sounds else video
+            split = FOLDERS[folder]
+            yield make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=sound, transcript=None)
+
+
+def read(root: Path) -> Iterator[Entry]:
+    """List and pair, speaker by speaker; a clip of the English list that is not there is rejected.
+
+    The English list is in memory, about 150 bytes a clip.
 
     Raises:
         UserError: the root is missing or has neither folder, or the list is no text.
@@ -77,27 +115,13 @@ def read(root: Path) -> Reading:
     present = [folder for folder in FOLDERS if (root / folder / "mp4").is_dir()]
     if not present:
         raise UserError(root, "has neither dev/mp4 nor test/mp4", "point corpora.<name>.root at VoxCeleb2")
-    videos: set[str] = set()
-    sounds: set[str] = set()
-    for folder in present:
-        videos |= {f"{folder}/mp4/{stem}" for stem in _stems(root / folder / "mp4", "*/*/*.mp4")}
-        sounds |= {f"{folder}/mp4/{stem}" for stem in _stems(root / folder / "aac", "*/*/*.m4a")}
-    silent = {folder for folder in FOLDERS if not (root / folder / "aac").is_dir()}
-    found, rejected = videos | sounds, list[Rejected]()
+    english: set[str] | None = None
     if (root / ENGLISH).is_file():
-        found, rejected = _choose(root / ENGLISH, found)
-    clips: list[Clip] = []
-    for clip_id in found:
-        folder, _, speaker, *rest = clip_id.split("/")
-        video, audio = f"{clip_id}.mp4", "/".join([folder, "aac", speaker, *rest]) + ".m4a"
-        if clip_id not in videos:
-            rejected.append(reject(clip_id, ClipError(Reason.NO_VIDEO, f"{video} is not there")))
-        elif clip_id not in sounds and folder not in silent:
-            rejected.append(reject(clip_id, ClipError(Reason.NO_AUDIO, f"{audio} is not there")))
-        else:
-            audio = video if folder in silent else audio
-            split = FOLDERS[folder]
-            clips.append(
-                make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=audio, transcript=None)
-            )
-    return reading(clips, rejected)
+        english, rejected = _read_english(root)
+        yield from rejected
+    for folder in present:
+        for speaker in _speakers(root, folder):
+            yield from _read_speaker(root, folder, speaker, english)
+    for clip_id in english or ():
+        if clip_id.partition("/")[0] not in present or not _is_there(root, clip_id):
+            yield reject(clip_id, ClipError(Reason.NO_VIDEO, f"{_video_of(clip_id)} is not there"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from synctalk.corpora import folder, grid, lrs2, lrs3, voxceleb2
+from synctalk.corpora import grid, lrs3
 from synctalk.corpora.layouts import READERS, read_corpus
 from synctalk.corpora.listing import Reading, segment_id
 from synctalk.corpora.records import Clip, Rejected, Word, read_clips, read_rejected, write_clips, write_rejected
@@ -65,7 +65,7 @@ def test_a_folder_of_another_layout_is_one_line(tmp_path: Path, layout: str, lin
 
 
 def test_an_empty_folder_of_videos_has_no_clips(tmp_path: Path) -> None:
-    assert folder.read(tmp_path) == Reading((), ())
+    assert read_corpus("folder", tmp_path) == Reading((), ())
 
 
 def test_an_unknown_layout_names_those_there_are(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_lrs2_splits_are_its_lists(tmp_path: Path) -> None:
             **pair("main/9/00009"),  # in no list
         },
     )
-    read = lrs2.read(tmp_path)
+    read = read_corpus("lrs2", tmp_path)
     assert clips_of(read) == [
         ("main/1/00001", "main/1", "train"),
         ("main/1/00002", "main/1", "train"),
@@ -169,7 +169,7 @@ def test_lrs2_splits_are_its_lists(tmp_path: Path) -> None:
 
 def test_lrs2_takes_a_missing_list_for_an_empty_split(tmp_path: Path) -> None:
     plant(tmp_path, {"test.txt": "2/00001 NF\n", **pair("main/2/00001"), **pair("pretrain/2/00001")})
-    read = lrs2.read(tmp_path)
+    read = read_corpus("lrs2", tmp_path)
     assert clips_of(read) == [("main/2/00001", "main/2", "test")]
     assert drops_of(read) == [("pretrain/2/00001", Reason.NOT_LISTED, "is not named in pretrain.txt")]
 
@@ -177,7 +177,7 @@ def test_lrs2_takes_a_missing_list_for_an_empty_split(tmp_path: Path) -> None:
 def test_lrs2_lines_may_begin_with_their_folder_and_end_as_a_file(tmp_path: Path) -> None:
     plant(tmp_path, {"train.txt": "main/1/00001\n1/00002.mp4\n", "pretrain.txt": "pretrain/1/00001.mp4\n"})
     plant(tmp_path, {**pair("main/1/00001"), **pair("main/1/00002"), **pair("pretrain/1/00001")})
-    read = lrs2.read(tmp_path)
+    read = read_corpus("lrs2", tmp_path)
     assert [(clip.id, clip.split) for clip in read.clips] == [
         ("main/1/00001", "train"),
         ("main/1/00002", "train"),
@@ -198,7 +198,7 @@ def test_lrs2_drops_what_is_listed_and_not_whole(tmp_path: Path) -> None:
             **pair("main/1/00005"),
         },
     )
-    read = lrs2.read(tmp_path)
+    read = read_corpus("lrs2", tmp_path)
     assert clips_of(read) == [("main/1/00001", "main/1", "train")]
     assert drops_of(read) == [
         ("main/1/00002", Reason.NO_VIDEO, "main/1/00002.mp4 is not there"),
@@ -213,7 +213,7 @@ def test_lrs2_drops_what_is_listed_and_not_whole(tmp_path: Path) -> None:
 def test_lrs2_clips_in_two_lists_are_in_no_split(tmp_path: Path) -> None:
     plant(tmp_path, {"train.txt": "1/00001\n1/00002\n", "test.txt": "\n1/00001 NF\n"})
     plant(tmp_path, {**pair("main/1/00001"), **pair("main/1/00002")})
-    read = lrs2.read(tmp_path)
+    read = read_corpus("lrs2", tmp_path)
     assert clips_of(read) == [("main/1/00002", "main/1", "train")]
     assert drops_of(read) == [("main/1/00001", Reason.BAD_LISTING, "stands in test.txt and train.txt")]
 
@@ -221,7 +221,7 @@ def test_lrs2_clips_in_two_lists_are_in_no_split(tmp_path: Path) -> None:
 def test_lrs2_pretrain_and_main_may_share_a_name(tmp_path: Path) -> None:
     plant(tmp_path, {"pretrain.txt": "1/00001\n", "train.txt": "1/00001\n"})
     plant(tmp_path, {**pair("main/1/00001"), **pair("pretrain/1/00001")})
-    assert [clip.split for clip in lrs2.read(tmp_path).clips] == ["train", "pretrain"]
+    assert [clip.split for clip in read_corpus("lrs2", tmp_path).clips] == ["train", "pretrain"]
 
 
 # --- LRS3 ----------------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_lrs3_splits_are_its_folders_and_validation_is_by_name(tmp_path: Path) -
             "trainval/deep/er/00001.mp4": "",
         },
     )
-    read = lrs3.read(tmp_path)
+    read = read_corpus("lrs3", tmp_path)
     assert clips_of(read) == [
         ("pretrain/p/00001", "p", "pretrain"),
         (f"test/{validation}/00001", validation, "test"),
@@ -259,7 +259,7 @@ def test_lrs3_validation_is_about_four_percent_of_any_names() -> None:
 def test_lrs3_drops_clips_without_their_other_half(tmp_path: Path) -> None:
     plant(tmp_path, {"test/a/00001.mp4": "", "test/a/00002.txt": TEXT, **pair("test/a/00003", "Text:\n")})
     plant(tmp_path, {"test/a/._00004.mp4": "", "test/a/.00005.txt": ""})  # other systems leave these behind
-    assert drops_of(lrs3.read(tmp_path)) == [
+    assert drops_of(read_corpus("lrs3", tmp_path)) == [
         ("test/a/00001", Reason.NO_TRANSCRIPT, "00001.txt is not there"),
         ("test/a/00002", Reason.NO_VIDEO, "test/a/00002.mp4 is not there"),
         ("test/a/00003", Reason.NO_TRANSCRIPT, "00003.txt has no text"),
@@ -273,7 +273,7 @@ def vox(clip_id: str) -> dict[str, str]:
 
 def test_voxceleb2_has_no_texts_and_sound_of_its_own(tmp_path: Path) -> None:
     plant(tmp_path, {**vox("dev/mp4/id00012/x/00001"), **vox("test/mp4/id00017/x/00001")})
-    read = voxceleb2.read(tmp_path)
+    read = read_corpus("voxceleb2", tmp_path)
     assert read.rejected == ()
     assert read.clips == (
         Clip(
@@ -298,7 +298,7 @@ def test_voxceleb2_has_no_texts_and_sound_of_its_own(tmp_path: Path) -> None:
 def test_voxceleb2_drops_clips_without_their_other_half(tmp_path: Path) -> None:
     plant(tmp_path, vox("dev/mp4/id1/x/00001"))
     plant(tmp_path, {"dev/mp4/id1/x/00002.mp4": "", "dev/aac/id1/x/00003.m4a": "", "dev/mp4/id1/x/._00004.mp4": ""})
-    read = voxceleb2.read(tmp_path)
+    read = read_corpus("voxceleb2", tmp_path)
     assert [clip.id for clip in read.clips] == ["dev/mp4/id1/x/00001"]
     assert drops_of(read) == [
         ("dev/mp4/id1/x/00002", Reason.NO_AUDIO, "dev/aac/id1/x/00002.m4a is not there"),
@@ -314,7 +314,7 @@ def test_voxceleb2_english_list_chooses_whatever_the_form_of_its_lines(tmp_path:
     forms += ["id1/x/00005.wav", "dev/id1/x/00001", "id2/x/00001", "dev/txt/id1/x/00006.txt"]
     missing = ["dev/id9/x/00001", "train/id1/x/00001", "dev/00001", "dev", "id9/x/00002"]
     plant(tmp_path, {"english.txt": "\ufeff" + "\r\n".join([*forms, *missing])})
-    read = voxceleb2.read(tmp_path)
+    read = read_corpus("voxceleb2", tmp_path)
     assert [clip.id for clip in read.clips] == [*names[:6], "test/mp4/id2/x/00001"]
     assert drops_of(read) == [
         ("dev/mp4/id1/x/00007", Reason.NOT_LISTED, "is not named in english.txt"),
@@ -328,7 +328,7 @@ def test_voxceleb2_english_list_chooses_whatever_the_form_of_its_lines(tmp_path:
 
 def test_voxceleb2_without_sound_files_takes_the_sound_of_its_videos(tmp_path: Path) -> None:
     plant(tmp_path, {"dev/mp4/id1/x/00001.mp4": "", **vox("test/mp4/id2/x/00001"), "test/mp4/id2/x/00002.mp4": ""})
-    read = voxceleb2.read(tmp_path)
+    read = read_corpus("voxceleb2", tmp_path)
     assert [(clip.id, clip.audio) for clip in read.clips] == [
         ("dev/mp4/id1/x/00001", "dev/mp4/id1/x/00001.mp4"),
         ("test/mp4/id2/x/00001", "test/aac/id2/x/00001.m4a"),
@@ -340,7 +340,7 @@ def test_voxceleb2_names_that_repeat_are_clips_of_their_own(tmp_path: Path) -> N
     names = ["dev/mp4/id1/x/00001", "dev/mp4/id1/y/00001", "dev/mp4/id2/x/00001", "test/mp4/id3/x/00001"]
     for name in names:
         plant(tmp_path, vox(name))
-    clips = voxceleb2.read(tmp_path).clips
+    clips = read_corpus("voxceleb2", tmp_path).clips
     assert [clip.id for clip in clips] == names
     assert len({clip.video for clip in clips}) == len({clip.audio for clip in clips}) == len(names)
 
@@ -361,7 +361,7 @@ ALIGN = "0 12250 sil\n12250 19250 set\n19250 20000 sp\n20000 27250 white\n27250 
 )
 def test_grid_is_read_as_its_downloads_unpack(tmp_path: Path, video: str, align: str) -> None:
     plant(tmp_path, {video: "", align: ALIGN, "s5/video/._swwp2s.mpg": "", "readme.mpg": "", "jasagrid.align": "x"})
-    read = grid.read(tmp_path)
+    read = read_corpus("grid", tmp_path)
     assert drops_of(read) == []
     (clip,) = read.clips
     assert (clip.id, clip.speaker, clip.split) == (str(Path(video).with_suffix("")), "s5", "train")
@@ -382,7 +382,7 @@ def test_grid_splits_share_no_speaker_and_are_fixed() -> None:
 def test_grid_sentences_of_the_same_name_belong_to_their_own_speaker(tmp_path: Path) -> None:
     plant(tmp_path, {"s1/bbaf2n.mpg": "", "s30/bbaf2n.mpg": "", "align/s1/bbaf2n.align": ALIGN})
     plant(tmp_path, {"align/s30/bbaf2n.align": ALIGN.replace("set", "lay")})
-    clips = grid.read(tmp_path).clips
+    clips = read_corpus("grid", tmp_path).clips
     assert [(clip.id, clip.split, clip.transcript) for clip in clips] == [
         ("s1/bbaf2n", "test", "set white"),
         ("s30/bbaf2n", "train", "lay white"),
@@ -394,7 +394,7 @@ def test_grid_drops_what_has_no_other_half_and_all_but_the_best_quality(tmp_path
     plant(tmp_path, {"s5/b.mpg": "", "s21/align/c.align": ALIGN, "s5/d.mpg": "", "s5/align/d.align": "0 74500 sil\n"})
     plant(tmp_path, {"s5/e.mpg": "", "s5/align/e.align": "0 12250\n", "s5/align/f.align": ALIGN})
     os.symlink(tmp_path / "nowhere.mpg", tmp_path / "s5/f.mpg")
-    read = grid.read(tmp_path)
+    read = read_corpus("grid", tmp_path)
     assert [clip.id for clip in read.clips] == ["s5/f", "s5/video/mpg_6000/a"]  # the link is met again when probed
     assert drops_of(read) == [
         ("s21/align/c.align", Reason.NO_VIDEO, "s21 has no video of c"),
@@ -411,8 +411,8 @@ def test_grid_and_folders_follow_links_to_folders_and_no_circles(tmp_path: Path)
     root.mkdir()
     os.symlink(tmp_path / "disk/s5", root / "s5")
     os.symlink(root, tmp_path / "disk/s5/again")
-    assert [clip.id for clip in grid.read(root).clips] == ["s5/a"]
-    assert [clip.id for clip in folder.read(root).clips] == ["s5/a"]
+    assert [clip.id for clip in read_corpus("grid", root).clips] == ["s5/a"]
+    assert [clip.id for clip in read_corpus("folder", root).clips] == ["s5/a"]
 
 
 # --- folder --------------------------------------------------------------------------------------------------------
@@ -431,7 +431,7 @@ def test_folder_finds_videos_at_any_depth(tmp_path: Path) -> None:
             "folder.mp4/three.avi": "",
         },
     )
-    read = folder.read(tmp_path)
+    read = read_corpus("folder", tmp_path)
     assert clips_of(read) == [
         ("ann/deep/two", "ann/deep", "test"),
         ("ann/one", "ann", "test"),
@@ -445,7 +445,7 @@ def test_folder_finds_videos_at_any_depth(tmp_path: Path) -> None:
 def test_folder_splits_come_from_a_table(tmp_path: Path) -> None:
     plant(tmp_path, {"a.mp4": "", "b/c.mp4": "", "b/d.mp4": "", "b/d.txt": " \n"})
     plant(tmp_path, {"splits.csv": "\ufeffsplit,path\r\ntrain,./a.mp4\r\nval,b/c.mp4\r\ntrain,gone/x.mp4\r\n"})
-    read = folder.read(tmp_path)
+    read = read_corpus("folder", tmp_path)
     assert clips_of(read) == [("a", "a", "train"), ("b/c", "b", "val")]
     assert drops_of(read) == [
         ("b/d", Reason.NO_TRANSCRIPT, "d.txt has no text"),
@@ -456,7 +456,7 @@ def test_folder_splits_come_from_a_table(tmp_path: Path) -> None:
 def test_folder_takes_word_times_beside_a_video(tmp_path: Path) -> None:
     plant(tmp_path, {"a.mpg": "", "a.align": ALIGN, "b.mpg": "", "b.align": "", "c.mpg": "", "c.align": ALIGN})
     plant(tmp_path, {"c.txt": "another text\n"})
-    read = folder.read(tmp_path)
+    read = read_corpus("folder", tmp_path)
     assert [(clip.id, clip.transcript, len(clip.words)) for clip in read.clips] == [
         ("a", "set white", 2),
         ("c", "another text", 0),
@@ -466,7 +466,7 @@ def test_folder_takes_word_times_beside_a_video(tmp_path: Path) -> None:
 
 def test_folder_videos_in_two_splits_are_in_none(tmp_path: Path) -> None:
     plant(tmp_path, {"a.mp4": "", "b.mp4": "", "splits.csv": "path,split\na.mp4,test\na.mp4,val\nb.mp4,val\n"})
-    read = folder.read(tmp_path)
+    read = read_corpus("folder", tmp_path)
     assert clips_of(read) == [("b", "b", "val")]
     assert drops_of(read) == [("a", Reason.BAD_LISTING, "splits.csv puts it into test and val")]
 
@@ -483,19 +483,19 @@ def test_folder_videos_in_two_splits_are_in_none(tmp_path: Path) -> None:
 def test_folder_table_that_is_broken_is_one_line(tmp_path: Path, table: str, line: str) -> None:
     plant(tmp_path, {"splits.csv": table, "a.mp4": ""})
     with pytest.raises(UserError) as error:
-        folder.read(tmp_path)
+        read_corpus("folder", tmp_path)
     assert str(error.value) == line.format(root=tmp_path)
 
 
 def test_folder_table_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "splits.csv").write_bytes(b"path,split\n\xff.mp4,test\n")
     with pytest.raises(UserError, match="is no UTF-8 table; save it as CSV with the columns path,split"):
-        folder.read(tmp_path)
+        read_corpus("folder", tmp_path)
 
 
 def test_folder_of_names_that_differ_in_their_suffix_only_the_first_is_taken(tmp_path: Path) -> None:
     plant(tmp_path, {"a/x.mp4": "", "a/x.avi": "", "b/x.mp4": ""})
-    read = folder.read(tmp_path)
+    read = read_corpus("folder", tmp_path)
     assert [(clip.id, clip.video) for clip in read.clips] == [("a/x", "a/x.avi"), ("b/x", "b/x.mp4")]
     assert drops_of(read) == [("a/x.mp4", Reason.DUPLICATE, "has the same name as a/x.avi")]
 
@@ -503,7 +503,7 @@ def test_folder_of_names_that_differ_in_their_suffix_only_the_first_is_taken(tmp
 def test_no_clip_has_the_name_that_a_segment_of_another_may_get(tmp_path: Path) -> None:
     segment = segment_id("a/talk", 0, 400)
     plant(tmp_path, {"a/talk.mp4": "", f"{segment}.mp4": "", f"b/{segment}.mp4": ""})
-    read = folder.read(tmp_path)
+    read = read_corpus("folder", tmp_path)
     assert [clip.id for clip in read.clips] == ["a/talk", f"b/{segment}"]
     detail = f"{segment}.mp4 is named as a segment of a/talk would be"
     assert drops_of(read) == [(segment, Reason.DUPLICATE, detail)]

@@ -13,10 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from indexed import indexed
 from small_recipes import LAYOUTS, cut, per_split, recipe_of, small
 
 from synctalk.corpora import lrs3
-from synctalk.corpora.index import index_corpus
 from synctalk.corpora.layouts import read_corpus
 from synctalk.corpora.records import SPLITS, Clip, read_table
 from synctalk.corpora.synthetic import synthesize as maker
@@ -374,7 +374,7 @@ def test_an_index_has_every_clip_or_a_reason(
     monkeypatch.setenv("SYNCTALK_WORKERS", "1")
     root = tmp_path / name
     shutil.copytree(made[name], root)
-    whole = index_corpus(name, root)
+    whole = indexed(name, root)
     assert whole.rejected == []
     assert [clip.id for clip in whole.clips] == sorted(planned_clips(small(name)))
     for clip in whole.clips:
@@ -395,7 +395,7 @@ def test_an_index_has_every_clip_or_a_reason(
         (root / silent.audio).write_bytes(b"")
     else:
         (root / f"{silent.id}.txt").write_text("Text:\n")
-    index = index_corpus(name, root)
+    index = indexed(name, root)
     dropped = {row.id: (row.stage, row.reason) for row in index.rejected}
     assert dropped == {
         empty.id: ("index", Reason.EMPTY_FILE),
@@ -417,7 +417,7 @@ def test_a_video_without_pictures_or_sound_is_dropped_from_the_index(
     vox: Clip = read_corpus("voxceleb2", made["voxceleb2"]).clips[0]
     shutil.copy(made["voxceleb2"] / vox.video, root / "mute.mp4")
     shutil.copy(made["voxceleb2"] / vox.audio, root / "dark.mp4")
-    index = index_corpus("folder", root)
+    index = indexed("folder", root)
     assert index.clips == []
     assert [(row.id, row.reason, row.detail) for row in index.rejected] == [
         ("dark", Reason.NO_VIDEO, "dark.mp4 has no video frames"),

@@ -12,8 +12,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from indexed import indexed
 
-from synctalk.corpora.index import index_corpus
 from synctalk.errors import ClipError, Reason
 from synctalk.faces.extract import CropParams, crop_clip
 from synctalk.faces.quality import check_frame_count, check_loudness, check_motion
@@ -83,7 +83,7 @@ def write_exact(path: Path, frames: list[np.ndarray], pcm: np.ndarray | None) ->
 
 def fate(root: Path, params: CropParams = PARAMS) -> tuple[str, str] | None:
     """What becomes of the one clip in `root`: None where it is kept, else the reason and its detail."""
-    index = index_corpus("folder", root)
+    index = indexed("folder", root)
     if index.rejected:
         assert not index.clips
         return index.rejected[0].reason.value, index.rejected[0].detail

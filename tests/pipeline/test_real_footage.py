@@ -12,8 +12,8 @@ from typing import cast
 import av
 import numpy as np
 import pytest
+from indexed import indexed
 
-from synctalk.corpora.index import index_corpus
 from synctalk.corpora.records import Clip, ClipTable, read_rejected, write_clips
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.corpus import crop_corpus
@@ -82,7 +82,7 @@ def outcome(request: pytest.FixtureRequest, shared: Path, root: Path, tmp_path_f
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        index = index_corpus("folder", root)
+        index = indexed("folder", root)
         crops, features, shards = Path("crops"), Path("features"), Path("shards")
         clips = table_of(index.clips)
         crop_corpus("clips", root, clips, crop_params(shared), request.param, MEMBERS, crops)
@@ -215,7 +215,7 @@ def test_face_t_is_the_frame_nearest_to_t_over_25(outcome: Outcome, root: Path, 
 def test_a_sentence_that_outlasts_the_shot_loses_its_face(shared: Path, root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "derived/speaker_change_at_3s.mp4", tmp_path / "clip.mp4")
     (tmp_path / "clip.txt").write_text("bin blue at f two now bin red by k seven now\n")
-    (clip,) = index_corpus("folder", tmp_path).clips
+    (clip,) = indexed("folder", tmp_path).clips
     params = crop_params(shared)
     with pytest.raises(ClipError) as error:
         crop_clip(tmp_path, clip, params, make_detector("yunet", params.detectors["yunet"]), MEMBERS)
@@ -224,7 +224,7 @@ def test_a_sentence_that_outlasts_the_shot_loses_its_face(shared: Path, root: Pa
 
 def test_of_two_people_the_larger_face_is_taken_where_params_say_so(shared: Path, root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "derived/two_faces_left_speaks.mp4", tmp_path / "clip.mp4")
-    (clip,) = index_corpus("folder", tmp_path).clips
+    (clip,) = indexed("folder", tmp_path).clips
     params = crop_params(shared)
     params = replace(params, track=replace(params.track, several_faces="largest"))
     (crop,) = crop_clip(tmp_path, clip, params, make_detector("yunet", params.detectors["yunet"]), MEMBERS)
@@ -240,7 +240,7 @@ def test_both_people_become_samples_of_their_own_where_params_say_so(
     Path("raw").mkdir()
     shutil.copy(root / "derived/two_faces_left_speaks.mp4", "raw/pair.mp4")
     shutil.copy(root / "grid/bbaf2n.mpg", "raw/left.mpg")
-    clips = index_corpus("folder", Path("raw")).clips
+    clips = indexed("folder", Path("raw")).clips
     params = crop_params(shared)
     params = replace(params, track=replace(params.track, several_faces="all"))
     crops, features, shards = Path("crops"), Path("features"), Path("shards")
