@@ -78,7 +78,7 @@ class _Person:
 def look(path: Path, stream: VideoStream, detector: Detector) -> Footage:
     """Detect faces in every k-th frame and find the shot changes."""
     sampled, thumbnails = [], []
-    frames = iter_frames(path, np.arange(stream.n_frames))
+    frames = iter_frames(path, np.arange(stream.n_frames), stream)
     for number, frame in enumerate(
         progress_bar(iterable=frames, total=stream.n_frames, desc="find faces", unit="frame")
     ):
@@ -144,7 +144,7 @@ def dubbed_frames(
         made, persons[track.start] = _made_frames(model, waiting, numbers, track, persons.get(track.start), fbank, rows)
         return made
 
-    for number, frame in enumerate(iter_frames(path, np.arange(stream.n_frames))):
+    for number, frame in enumerate(iter_frames(path, np.arange(stream.n_frames), stream)):
         if numbers and (len(numbers) == BATCH_FRAMES or track_of.get(number) is not track_of.get(numbers[0])):
             yield from flush()
             waiting, numbers = [], []

@@ -1,17 +1,58 @@
-"""What a media file holds, read from its packets: no frame is decoded."""
+"""What a media file holds, read from its packets: of the pictures no more is decoded than the first.
+
+Of several streams of a kind FFmpeg's choice is taken: the one flagged as default, then the one with the most packets at
+the file's head, then the highest bit rate. Cover art is no video.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
 from synctalk.media.truncation import promised_bytes
+
+PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+"""Flags of "video" streams that are cover art, thumbnails or photographs."""
+MAX_BACK_S = 1.0
+"""Time stamps that step back by more, in the order of decoding, come of files joined without care: nothing says what
+belongs together."""
+MAX_HOLE_S = 600.0
+"""A longer hole in picture or sound is a broken time stamp."""
+WITHOUT_PTS = frozenset({"avi"})
+"""Containers that keep frames in the order of decoding, at even distances: presentation times that FFmpeg gives for
+them are guesses."""
+BROADCAST = frozenset({"mpeg", "mpegts"})
+"""Containers that may be joined and left anywhere: frames before the first key frame are nobody's promise."""
+MAX_PACKETS_TO_FIRST = 64
+"""The first picture must come out of so many packets."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How the stored picture is turned to stand upright: mirrored left to right if `mirrored`, then turned by so many
+    `quarters` counter-clockwise (as `np.rot90` does).
+    """
+
+    quarters: int = 0
+    mirrored: bool = False
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The upright picture of `image`, uint8 [H, W, 3]; the same array where nothing is to turn."""
+        if self.mirrored:
+            image = image[:, ::-1]
+        return np.ascontiguousarray(np.rot90(image, self.quarters)) if self != UPRIGHT else image
+
+
+UPRIGHT = Turn()
 
 
 @dataclass(frozen=True)
@@ -20,12 +61,19 @@ class VideoStream:
 
     Attributes:
         index: stream index in the container.
-        pts_s: presentation times of the frames, seconds, ascending, [n_frames]; VFR and start offsets show here.
-        width, height: pixels as stored.
+        pts_s: presentation times of the frames, seconds, ascending, [n_frames]; VFR and start offsets show here. Frames
+            that an edit list hides, or that need a picture from before the file's beginning, are not among them.
+        width, height: pixels of the upright picture.
         fps: mean frame rate as the container states it (0.0 where it does not).
         codec: FFmpeg's name.
-        pixel_aspect: width of a pixel over its height; players stretch the picture by it.
-        n_missing: frames that the container's header promises and the file has no packets for.
+        pixel_aspect: width of an upright picture's pixel over its height; players stretch the picture by it.
+        n_missing: frames that the container's header promises and the file has no packets for, or only packets that
+            need a key frame from before the file's beginning.
+        turn: what makes the stored picture upright (phones film sideways and say so).
+        interlaced: each picture is two fields, 1/2 frame apart; they are left woven.
+        key_s: times of the key frames after which all can be decoded, ascending.
+        in_order: the container has no presentation times of its own; `pts_s` follow from the order of decoding, and
+            frames are counted instead of being found by time.
     """
 
     index: int
@@ -36,6 +84,10 @@ class VideoStream:
     codec: str
     pixel_aspect: Fraction = Fraction(1)
     n_missing: int = 0
+    turn: Turn = UPRIGHT
+    interlaced: bool = False
+    key_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    in_order: bool = False
 
     @property
     def n_frames(self) -> int:
@@ -60,7 +112,9 @@ class VideoStream:
 
 @dataclass(frozen=True)
 class AudioStream:
-    """The best audio stream of a file: stream index, hertz, channel count, first time stamp and length in seconds."""
+    """The best audio stream of a file: stream index, hertz, channel count, time of the first sample that sounds (after
+    an encoder's priming samples) and length in seconds.
+    """
 
     index: int
     sample_rate: int
@@ -95,65 +149,194 @@ def open_container(path: Path) -> av.container.InputContainer:
     if promised is not None and size < promised:
         raise ClipError(Reason.TRUNCATED, f"{path.name} has {size} bytes of {promised}")
     try:
-        return av.open(str(path))
+        return av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
+
+
+def best_video(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The video stream that is meant, never cover art; set to decode in one thread, for clips are worked on in
+    parallel.
+    """
+    best = container.streams.best("video")
+    if best is not None and best.disposition & PICTURES:
+        best = next((stream for stream in container.streams.video if not stream.disposition & PICTURES), None)
+    if best is not None:
+        best.codec_context.thread_type = "NONE"
+        best.codec_context.thread_count = 1
+    return cast(av.VideoStream | None, best)
+
+
+def best_audio(container: av.container.InputContainer) -> av.AudioStream | None:
+    """The audio stream that is meant."""
+    return cast(av.AudioStream | None, container.streams.best("audio"))
+
+
+def clock_zero_s(container: av.container.InputContainer, stream: av.AudioStream) -> float:
+    """The time stamp that is the zero of a sound file's time line: those of MP3 files begin after the encoder's delay,
+    although that is skipped.
+    """
+    return time_s(stream.start_time or 0, stream.time_base or Fraction(1)) if container.format.name == "mp3" else 0.0
+
+
+def time_s(stamp: int, time_base: Fraction) -> float:
+    """A time stamp in seconds: the one conversion, so that equal stamps are equal numbers."""
+    return float(stamp * time_base)
+
+
+class _Pictures:
+    """What the packets of the video stream say, gathered one by one."""
+
+    def __init__(self, stream: av.VideoStream, format_names: set[str]) -> None:
+        self.stream = stream
+        self.in_order = bool(WITHOUT_PTS & format_names)
+        self.may_begin_anywhere = bool(BROADCAST & format_names)
+        self.pts_s: list[float] = []
+        self.dts_s: list[float] = []
+        self.key_s: list[float] = []
+        self.n_packets = self.n_before_key = 0
+        self.key_seen = False
+        self.first: av.VideoFrame | None = None
+
+    def add(self, packet: av.Packet) -> None:
+        if self.first is None and self.n_packets < MAX_PACKETS_TO_FIRST:
+            self.first = next(iter(_decoded(packet)), None)
+        self.n_packets += 1
+        self.key_seen = self.key_seen or packet.is_keyframe
+        self.n_before_key += not self.key_seen
+        if packet.is_discard:
+            return
+        if packet.pts is None:
+            self.in_order = True
+        else:
+            self.pts_s.append(time_s(packet.pts, packet.time_base))
+            if packet.is_keyframe:
+                self.key_s.append(self.pts_s[-1])
+        if packet.dts is not None:
+            self.dts_s.append(time_s(packet.dts, packet.time_base))
+
+    def _times_s(self) -> NDArray[np.float64]:
+        """Times of the frames that come out, ascending."""
+        n_lost = self.n_before_key if self.key_seen else 0
+        if self.in_order:
+            rate = float(self.stream.average_rate or self.stream.guessed_rate or 25)
+            return (np.unique(self.dts_s) if self.dts_s else np.arange(self.n_packets) / rate)[n_lost:]
+        times_s = np.unique(self.pts_s)
+        if self.first is None or self.first.pts is None:
+            return times_s
+        # nothing comes out for what needs a picture from before the file's beginning
+        return times_s[times_s >= time_s(self.first.pts, cast(Fraction, self.first.time_base))]
+
+    def found(self, path: Path) -> VideoStream | None:
+        """The record of the stream; None where it shows nothing."""
+        if self.first is None:  # a codec that holds its pictures back gives them when told that no more will come
+            self.first = next(iter(_decoded(None, self.stream)), None)
+        pts_s = self._times_s()
+        if not len(pts_s):
+            return None
+        _check_stamps(path, self.dts_s, pts_s)
+        codec = self.stream.codec_context
+        turn = UPRIGHT if self.first is None else frame_turn(self.first)
+        width, height = codec.width, codec.height
+        aspect = self.stream.sample_aspect_ratio or Fraction(1)
+        if turn.quarters % 2:
+            width, height, aspect = height, width, 1 / aspect
+        n_lost = self.n_before_key if self.key_seen and not self.may_begin_anywhere else 0
+        return VideoStream(
+            index=self.stream.index,
+            pts_s=pts_s,
+            width=width,
+            height=height,
+            fps=float(self.stream.average_rate or 0),
+            codec=codec.name,
+            pixel_aspect=aspect,
+            n_missing=max(0, self.stream.frames - self.n_packets) + n_lost,
+            turn=turn,
+            interlaced=self.first is not None and self.first.interlaced_frame,
+            key_s=np.sort(np.asarray(self.key_s)),
+            in_order=self.in_order,
+        )
+
+
+def _decoded(packet: av.Packet | None, stream: av.VideoStream | None = None) -> list[av.VideoFrame]:
+    """Pictures that come out for `packet`; None asks `stream` for what it holds back. Damage is left to the reader."""
+    try:
+        return cast(
+            list[av.VideoFrame], packet.decode() if packet is not None else cast(av.VideoStream, stream).decode()
+        )
+    except (av.FFmpegError, ValueError):
+        return []
+
+
+def _check_stamps(path: Path, dts_s: list[float], pts_s: NDArray[np.float64]) -> None:
+    """Refuse time stamps that tell no story.
+
+    Raises:
+        ClipError: `UNDECODABLE`.
+    """
+    steps = np.diff(np.asarray(dts_s))
+    if len(steps) and steps.min() < -MAX_BACK_S:
+        at = dts_s[int(steps.argmin())]
+        raise ClipError(Reason.UNDECODABLE, f"{path.name}: time stamps jump back by {-steps.min():.2f} s at {at:.2f} s")
+    holes = np.diff(pts_s)
+    if len(holes) and holes.max() > MAX_HOLE_S:
+        at = float(pts_s[int(holes.argmax())])
+        raise ClipError(Reason.UNDECODABLE, f"{path.name}: no picture for {holes.max():.0f} s after {at:.2f} s")
+
+
+def frame_turn(frame: av.VideoFrame) -> Turn:
+    """What makes a decoded frame upright, from its display matrix (ISO/IEC 14496-12 §6.2.2), in quarter turns."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return UPRIGHT
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    # the matrix turns clockwise by atan2(b, a)
+    return Turn(-round(np.arctan2(b, a) / (np.pi / 2)) % 4, mirrored)
+
+
+def _skipped(packet: av.Packet) -> tuple[int, int]:
+    """Samples of a packet's sound that are not to be heard, at its beginning and at its end: priming and padding."""
+    if not packet.has_sidedata("skip_samples"):
+        return 0, 0
+    begin, end = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
+    return begin, end
 
 
 def probe(path: Path) -> MediaInfo:
     """Streams and time stamps of `path`.
 
     Raises:
-        ClipError: `EMPTY_FILE`, `TRUNCATED`, `UNDECODABLE`, or `OVER_REPORTED_FRAMES` where an MP4 begins without a key
-            frame.
+        ClipError: `EMPTY_FILE`, `TRUNCATED` or `UNDECODABLE`; the last also where time stamps contradict each other.
     """
     with open_container(path) as container:
-        video = container.streams.best("video")
-        audio = container.streams.best("audio")
-        video_pts: list[float] = []
-        n_packets = n_headless = 0
-        key_seen = False
+        video, audio = best_video(container), best_audio(container)
+        pictures = None if video is None else _Pictures(video, set(container.format.name.split(",")))
         audio_start, audio_end = np.inf, -np.inf
+        zero_s = 0.0 if audio is None else clock_zero_s(container, audio)
         wanted = [s for s in (video, audio) if s is not None]
         try:
             for packet in container.demux(wanted) if wanted else ():
-                if packet.stream is video and packet.size > 0:
-                    n_packets += 1
-                    key_seen = key_seen or packet.is_keyframe
-                    n_headless += not key_seen
-                if packet.pts is None or packet.time_base is None:
+                if packet.size == 0:  # what demux ends with
                     continue
-                start = float(packet.pts * packet.time_base)
                 if packet.is_corrupt and "mp4" in container.format.name:
                     # the index in front promises more than the file has; a broken-off transport stream is ordinary
-                    raise ClipError(Reason.TRUNCATED, f"{path.name} breaks off after {start:.2f} s")
-                if packet.stream is video:
-                    if not packet.is_discard:
-                        video_pts.append(start)
-                else:
-                    audio_start = min(audio_start, start)
-                    audio_end = max(audio_end, start + float((packet.duration or 0) * packet.time_base))
+                    at = 0.0 if packet.pts is None else time_s(packet.pts, packet.time_base)
+                    raise ClipError(Reason.TRUNCATED, f"{path.name} breaks off after {at:.2f} s")
+                if packet.stream is video and pictures is not None:
+                    pictures.add(packet)
+                elif packet.stream is audio and packet.pts is not None and not packet.is_discard:
+                    rate = cast(av.AudioStream, audio).codec_context.sample_rate or 1
+                    begin, end = _skipped(packet)
+                    start = time_s(packet.pts, packet.time_base) - zero_s
+                    audio_start = min(audio_start, start + begin / rate)
+                    audio_end = max(audio_end, start + time_s(packet.duration or 0, packet.time_base) - end / rate)
         except (av.FFmpegError, OSError) as error:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
-        if key_seen and n_headless and "mp4" in container.format.name:
-            # decord shows other frames in their place, without a word
-            raise ClipError(
-                Reason.OVER_REPORTED_FRAMES,
-                f"{path.name}: the first {n_headless} of {n_packets} frames need a key frame that is not there",
-            )
-        found_video = found_audio = None
-        if isinstance(video, av.VideoStream) and video_pts:
-            found_video = VideoStream(
-                index=video.index,
-                pts_s=np.sort(np.asarray(video_pts)),
-                width=video.codec_context.width,
-                height=video.codec_context.height,
-                fps=float(video.average_rate or 0),
-                codec=video.codec_context.name,
-                pixel_aspect=video.sample_aspect_ratio or Fraction(1),
-                n_missing=max(0, video.frames - n_packets),
-            )
-        if isinstance(audio, av.AudioStream) and audio_end > audio_start:
+        found_audio = None
+        if audio is not None and audio_end > audio_start:
             found_audio = AudioStream(
                 index=audio.index,
                 sample_rate=audio.codec_context.sample_rate,
@@ -162,4 +345,4 @@ def probe(path: Path) -> MediaInfo:
                 duration_s=audio_end - audio_start,
                 codec=audio.codec_context.name,
             )
-    return MediaInfo(path=path, video=found_video, audio=found_audio)
+        return MediaInfo(path=path, video=None if pictures is None else pictures.found(path), audio=found_audio)

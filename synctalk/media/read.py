@@ -1,30 +1,59 @@
 """Decoding: frames at 25 a second and audio at 16 kHz mono on one common time line, by time stamps.
 
 Time 0 is the start of the first video frame. Late streams, variable frame rates, 29.97 fps, 5.1 sound and 44.1 kHz are
-ordinary: frames are picked by nearest presentation time, audio is cut or padded with silence to start at time 0.
-Frames are RGB uint8 [T, H, W, 3]; audio is int16 [n].
+ordinary: frames are picked by nearest presentation time, audio is cut or padded with silence to start at time 0, and
+silence stands where packets are missing. Frames are upright RGB uint8 [T, H, W, 3]; audio is int16 [n].
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
-from synctalk.media.probe import MediaInfo, VideoStream, open_container, probe
+from synctalk.media.probe import (
+    MAX_BACK_S,
+    MAX_HOLE_S,
+    MediaInfo,
+    VideoStream,
+    best_audio,
+    best_video,
+    clock_zero_s,
+    open_container,
+    probe,
+    time_s,
+)
 from synctalk.timebase import FPS, SAMPLE_RATE
 
-DECODE_BATCH = 64
-"""Frames decoded at a time: bounds the memory of `iter_frames` for any length of video."""
-DECORD_FORMATS = frozenset({"mov", "mp4"})
-"""Containers whose frames decord finds by number. In MPEG-PS it drops the first group of pictures without a word, which
-shifts the picture by half a second against the sound; so all other containers are read through PyAV, in order."""
+SEEKABLE = frozenset({"mov", "mp4", "matroska", "webm"})
+"""Containers with an index that leads to a key frame; all others are decoded from their beginning."""
+HOLD_S = 1.25 / FPS
+"""A picture that does not decode is stood in for by the one before it, for no longer than this: one frame."""
+STEP_S = 0.005
+"""Sound whose time stamps leave the count of its samples by more is moved to where they say."""
+STEP_FRAMES = 3
+"""So many time stamps in a row must agree on a step: a single one is jitter."""
+SURROUND_TO_MONO = {
+    "FL": 0.5,
+    "FR": 0.5,
+    "FC": 0.7071,
+    "BL": 0.3536,
+    "BR": 0.3536,
+    "SL": 0.3536,
+    "SR": 0.3536,
+    "LFE": 0.0,
+}
+"""Gains of a surround mix in mono: half of the sum of the stereo downmix Lo/Ro (ATSC A/52 §7.8.2). Dialogue, which is
+in the centre, keeps its level within 3 dB; FFmpeg's own mix, which can never reach full scale, takes 11 dB."""
 
 
 @dataclass(frozen=True)
@@ -62,65 +91,130 @@ def require_video(info: MediaInfo) -> VideoStream:
     return info.video
 
 
-def iter_frames(path: Path, index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    """Stored frames of `path` by number, one RGB uint8 [H, W, 3] at a time, in bounded memory.
+def iter_frames(path: Path, index: NDArray[np.int64], stream: VideoStream | None = None) -> Iterator[NDArray[np.uint8]]:
+    """Stored frames of `path` by number, one upright RGB uint8 [H, W, 3] at a time, in bounded memory.
+
+    Decoding begins at the last key frame before the first number where the container can find it, and ends with the
+    last number. Frames are found by presentation time, so that one that does not decode shifts no other; the one before
+    stands in for it, for at most `HOLD_S`. A picture of another size than the first is scaled to it.
 
     Args:
         path: media file.
         index: frame numbers in presentation order, ascending; a number may repeat.
+        stream: of `probe`, which is asked where None.
 
     Raises:
         ClipError: `UNDECODABLE`; `OVER_REPORTED_FRAMES` where fewer frames decode than the file has packets for.
     """
-    with open_container(path) as container:
-        seekable = bool(DECORD_FORMATS & set(container.format.name.split(",")))
-    return _decord_frames(path, index) if seekable else _pyav_frames(path, index)
+    if not len(index):
+        return
+    stream = stream or require_video(probe(path))
+    to_image = _Images(stream)
+    pictures = _numbered_pictures(path, stream, int(index[0]))
+    before: tuple[int, av.VideoFrame] | None = None
+    now = next(pictures, None)
+    for wanted in index.tolist():
+        while now is not None and now[0] < wanted:
+            before, now = now, next(pictures, None)
+        number, frame = now if now is not None and now[0] == wanted else before or (-1, None)
+        if frame is None or (number < wanted and stream.pts_s[wanted] - stream.pts_s[number] > HOLD_S):
+            raise _undecoded(path, stream, number + 1, wanted)
+        yield to_image(number, frame)
 
 
-def _too_few(path: Path, n_decoded: int, index: NDArray[np.int64]) -> ClipError:
+def _undecoded(path: Path, stream: VideoStream, n_decoded: int, wanted: int) -> ClipError:
     return ClipError(
-        Reason.OVER_REPORTED_FRAMES, f"{path.name}: {n_decoded} frames decode, {int(index[-1]) + 1} are promised"
+        Reason.OVER_REPORTED_FRAMES,
+        f"{path.name}: frame {wanted} does not decode, {n_decoded} of {stream.n_frames} did until then",
     )
 
 
-def _decord_frames(path: Path, index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    """Frames through decord; what it refuses (pictures 48 or 72 wide, damaged streams) PyAV decides."""
-    import decord  # not at the top: training reads shards on machines without it
+class _Images:
+    """Decoded frames to upright RGB [H, W, 3], by one conversion context; a frame that comes twice is made once."""
 
-    done = 0
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        if len(index) and int(index[-1]) >= len(reader):
-            raise _too_few(path, len(reader), index)
-        while done < len(index):
-            batch = reader.get_batch(index[done : done + DECODE_BATCH].tolist()).asnumpy()
-            yield from batch
-            done += len(batch)
-    except (decord.DECORDError, RuntimeError, IndexError):
-        yield from _pyav_frames(path, index[done:])
+    def __init__(self, stream: VideoStream) -> None:
+        sides = (stream.width, stream.height)
+        self.width, self.height = sides[::-1] if stream.turn.quarters % 2 else sides
+        self.turn = stream.turn
+        self.reformatter = VideoReformatter()
+        self.number = -1
+        self.image: NDArray[np.uint8] = np.zeros(0, np.uint8)
+
+    def __call__(self, number: int, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        if number != self.number:
+            rgb = self.reformatter.reformat(frame, width=self.width, height=self.height, format="rgb24", threads=1)
+            self.number, self.image = number, self.turn(cast(NDArray[np.uint8], rgb.to_ndarray()))
+        return self.image
 
 
-def _pyav_frames(path: Path, index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    wanted = iter(index.tolist())
-    number, n_decoded = next(wanted, None), 0
+def _numbered_pictures(path: Path, stream: VideoStream, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decoded frames with their numbers, ascending, from `first` or before it."""
+    keys = stream.key_s[stream.key_s <= stream.pts_s[first]]
+    if len(keys) and keys[-1] > stream.start_s and not stream.in_order:
+        pictures = _decode_from(path, stream, float(keys[-1]))
+        head = next(pictures, None)
+        if head is not None and stream.pts_s[head[0]] == keys[-1]:
+            yield head
+            yield from pictures
+            return
+        pictures.close()  # the container's index led elsewhere
+    yield from _decode_from(path, stream, None)
+
+
+def _decode_from(
+    path: Path, stream: VideoStream, key_s: float | None
+) -> Generator[tuple[int, av.VideoFrame], None, None]:
+    """Decoded frames with their numbers, ascending, from the key frame at `key_s` on; None: from the beginning.
+
+    Nothing comes where the container cannot find that key frame.
+    """
     with open_container(path) as container:
-        stream = container.streams.best("video")
-        assert stream is not None
+        video = best_video(container)
+        assert video is not None
+        if key_s is not None:
+            if not SEEKABLE & set(container.format.name.split(",")):
+                return
+            container.seek(round(key_s / cast(Fraction, video.time_base)), stream=video)
+        last = -1
         try:
-            for frame in cast(Iterator[av.VideoFrame], container.decode(stream)):
-                image = None
-                while number == n_decoded:
-                    if image is None:
-                        image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                    yield image
-                    number = next(wanted, None)
-                n_decoded += 1
-                if number is None:
-                    return
+            for frame in cast(Iterator[av.VideoFrame], _decode(container, video)):
+                number = last + 1 if stream.in_order else _number(stream, frame)
+                if number > last and (key_s is None or stream.pts_s[number] >= key_s):
+                    yield number, frame
+                    last = number
         except (av.FFmpegError, OSError, ValueError) as error:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error}") from error
-    if number is not None:
-        raise _too_few(path, n_decoded, index)
+
+
+def _number(stream: VideoStream, frame: av.VideoFrame) -> int:
+    """The number of the stored frame whose time is nearest to that of `frame`; -1 for one before them all."""
+    if frame.pts is None or frame.time_base is None:
+        return -1
+    at = time_s(frame.pts, frame.time_base)
+    if at < stream.start_s:
+        return -1
+    right = min(int(np.searchsorted(stream.pts_s, at)), stream.n_frames - 1)
+    nearer_left = right > 0 and at - stream.pts_s[right - 1] < stream.pts_s[right] - at
+    return right - 1 if nearer_left else right
+
+
+def _decode(
+    container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream
+) -> Iterator[av.VideoFrame | av.AudioFrame]:
+    """Frames of `stream` in order. Damage before the first one is passed over: a recording may begin anywhere."""
+    begun, damage = False, None
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            if begun:
+                raise
+            damage = error
+            continue
+        begun = begun or bool(frames)
+        yield from frames
+    if damage is not None and not begun:
+        raise damage
 
 
 def read_video(path: Path, info: MediaInfo | None = None, span: slice = slice(None)) -> Video:
@@ -129,47 +223,161 @@ def read_video(path: Path, info: MediaInfo | None = None, span: slice = slice(No
     Args:
         path: media file.
         info: what `probe` said of it.
-        span: stretch of the file's 25 fps time line; nothing else is kept in memory.
+        span: stretch of the file's 25 fps time line; little else is decoded, and nothing else kept in memory.
 
     Raises:
         ClipError: `EMPTY_FILE`, `TRUNCATED`, `UNDECODABLE`, `OVER_REPORTED_FRAMES` or `NO_VIDEO`, also where `span`
             lies behind the file's end.
     """
-    index = resample_index(require_video(info or probe(path)))[span]
+    stream = require_video(info or probe(path))
+    index = resample_index(stream)[span]
     if not len(index):
         raise ClipError(Reason.NO_VIDEO, f"{path.name} has no frames from number {span.start} on")
-    frames = list(iter_frames(path, index))
-    return Video(frames=np.stack(frames), source_index=index)
+    return Video(frames=np.stack(list(iter_frames(path, index, stream))), source_index=index)
 
 
-def read_audio(path: Path, origin_s: float | None = 0.0, sample_rate: int = SAMPLE_RATE) -> NDArray[np.int16]:
+def read_audio(
+    path: Path,
+    origin_s: float | None = 0.0,
+    sample_rate: int = SAMPLE_RATE,
+    start_s: float = 0.0,
+    stop_s: float | None = None,
+) -> NDArray[np.int16]:
     """The best audio stream as int16 mono at `sample_rate`; sample 0 sounds at time stamp `origin_s`.
 
     Pass the video's `start_s` as `origin_s`, so that audio and video share their time line; None for sound that has
-    no picture begins with its first sample.
+    no picture begins with its first sample. Holes are silence, what sounds twice sounds once, and surround is mixed by
+    `SURROUND_TO_MONO`.
+
+    `start_s` and `stop_s`, seconds after the origin, cut a stretch out: exactly that slice of the whole. The sound is
+    decoded from its beginning all the same (filters and codecs remember what went before), in bounded memory.
 
     Raises:
         ClipError: `NO_AUDIO`, `EMPTY_FILE` or `UNDECODABLE`.
     """
+    start = round(start_s * sample_rate)
+    stop = None if stop_s is None else round(stop_s * sample_rate)
+    kept: list[NDArray[np.int16]] = []
+    end, empty = 0, True
+    for chunk in _on_the_line(_placed_chunks(path, origin_s, sample_rate), path, sample_rate):
+        empty = False
+        kept.append(chunk[max(0, start - end) : None if stop is None else max(0, stop - end)])
+        end += len(chunk)
+        if stop is not None and end >= stop:
+            break
+    if empty:
+        raise ClipError(Reason.NO_AUDIO, f"{path.name}: the audio stream holds no samples")
+    return np.concatenate(kept)
+
+
+def _on_the_line(
+    chunks: Iterator[tuple[int, NDArray[np.int16]]], path: Path, sample_rate: int
+) -> Iterator[NDArray[np.int16]]:
+    """Placed chunks (first sample's place, samples) as one line of samples from 0 on, without holes or overlaps."""
+    end = 0
+    for place, chunk in chunks:
+        if place - end > MAX_HOLE_S * sample_rate:
+            raise ClipError(Reason.UNDECODABLE, f"{path.name}: no sound for {(place - end) / sample_rate:.0f} s")
+        while place > end:
+            silence = np.zeros(min(place - end, sample_rate), np.int16)
+            yield silence
+            end += len(silence)
+        chunk = chunk[end - place :]
+        yield chunk
+        end += len(chunk)
+
+
+def _placed_chunks(path: Path, origin_s: float | None, sample_rate: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """Resampled sound, each chunk with the place of its first sample, counted from `origin_s`.
+
+    A run of frames that follow each other goes through one resampler and is placed by the run's first time stamp; a
+    step of the time stamps, or another format, begins a new run.
+    """
     with open_container(path) as container:
-        stream = container.streams.best("audio")
+        stream = best_audio(container)
         if stream is None:
             raise ClipError(Reason.NO_AUDIO, f"{path.name} has no audio stream")
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
-        chunks: list[NDArray[np.int16]] = []
-        start_s: float | None = None
+        to_mono: _Mono | None = None
+        place = 0
+        zero_s = clock_zero_s(container, stream)
         try:
-            for frame in cast(Iterator[av.AudioFrame], container.decode(stream)):
-                if start_s is None and frame.pts is not None and frame.time_base is not None:
-                    start_s = float(frame.pts * frame.time_base)
-                chunks += [out.to_ndarray()[0] for out in resampler.resample(frame)]
-            chunks += [out.to_ndarray()[0] for out in resampler.resample(None)]
+            for frame, at_s, steps in _timed(cast(Iterator[av.AudioFrame], _decode(container, stream)), path):
+                if to_mono is None or steps or not to_mono.takes(frame):
+                    if to_mono is not None:
+                        yield place, to_mono(None)
+                    origin_s = at_s - zero_s if origin_s is None else origin_s
+                    place, to_mono = round((at_s - zero_s - origin_s) * sample_rate), _Mono(frame, sample_rate)
+                chunk = to_mono(frame)
+                yield place, chunk
+                place += len(chunk)
+            if to_mono is not None:
+                yield place, to_mono(None)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: audio: {error}") from error
-    pcm = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
-    if pcm.size == 0:
-        raise ClipError(Reason.NO_AUDIO, f"{path.name}: the audio stream holds no samples")
-    lead = 0 if origin_s is None else round(((start_s or 0.0) - origin_s) * sample_rate)
-    if lead >= 0:
-        return np.concatenate([np.zeros(lead, np.int16), pcm])
-    return pcm[-lead:]
+
+
+def _timed(frames: Iterator[av.AudioFrame], path: Path) -> Iterator[tuple[av.AudioFrame, float, bool]]:
+    """Each frame with the time at which it sounds, seconds, and whether it steps away from the end of the one before.
+
+    Time is the count of samples from the first time stamp on. Where `STEP_FRAMES` stamps in a row leave the count by
+    more than `STEP_S` to the same side, it steps by as much as all of them agree on.
+    """
+    first_s: float | None = None
+    counted_s = shift_s = 0.0
+    # frames whose followers are awaited, with their counted time and their stamp's distance from it
+    waiting: deque[tuple[av.AudioFrame, float, float]] = deque()
+
+    def leave() -> tuple[av.AudioFrame, float, bool]:
+        nonlocal shift_s
+        leads = [lead - shift_s for _, _, lead in waiting]
+        step = min(leads, key=abs) if min(leads) > STEP_S or max(leads) < -STEP_S else 0.0
+        if step < -MAX_BACK_S:
+            raise ClipError(Reason.UNDECODABLE, f"{path.name}: audio: time stamps jump back by {-step:.2f} s")
+        shift_s += step
+        frame, counted, _ = waiting.popleft()
+        return frame, counted + shift_s, step != 0.0
+
+    for frame in frames:
+        stamp = None if frame.pts is None or frame.time_base is None else time_s(frame.pts, frame.time_base)
+        if first_s is None:
+            first_s = stamp or 0.0
+        now = first_s + counted_s
+        unstamped_lead = waiting[-1][2] if waiting else shift_s
+        waiting.append((frame, now, unstamped_lead if stamp is None else stamp - now))
+        counted_s += frame.samples / frame.sample_rate
+        if len(waiting) == STEP_FRAMES:
+            yield leave()
+    while waiting:
+        yield leave()
+
+
+class _Mono:
+    """Frames of one format to int16 mono at another rate."""
+
+    def __init__(self, frame: av.AudioFrame, sample_rate: int) -> None:
+        self.setup = self._setup(frame)
+        names = [channel.name for channel in frame.layout.channels]
+        self.gains: NDArray[np.float32] | None = None
+        if len(names) > 2:
+            known = all(name in SURROUND_TO_MONO for name in names)
+            self.gains = np.asarray([SURROUND_TO_MONO[n] if known else 1 / len(names) for n in names], np.float32)
+        # packed: PyAV 18.1 dies of a segmentation fault on a plane for each of eight channels
+        form, layout = ("s16", "mono") if self.gains is None else ("flt", frame.layout.name)
+        self.resampler = av.AudioResampler(format=form, layout=layout, rate=sample_rate)
+
+    @staticmethod
+    def _setup(frame: av.AudioFrame) -> tuple[str, str, int]:
+        return frame.format.name, frame.layout.name, frame.sample_rate
+
+    def takes(self, frame: av.AudioFrame) -> bool:
+        """Whether `frame` has the format that this was made for."""
+        return self._setup(frame) == self.setup
+
+    def __call__(self, frame: av.AudioFrame | None) -> NDArray[np.int16]:
+        """Samples that `frame` brings out; None: those that are left."""
+        blocks = [out.to_ndarray() for out in self.resampler.resample(frame)]
+        block = np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.int16)
+        if self.gains is None or not blocks:
+            return cast(NDArray[np.int16], block[0])
+        mixed = np.rint(block.reshape(-1, len(self.gains)) @ self.gains * 2**15)
+        return np.clip(mixed, -(2**15), 2**15 - 1).astype(np.int16)

@@ -133,7 +133,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_frames_by_number_are_those_of_a_decoder_in_order(shared: Path) -> None:
-    # decord drops the first 12 frames of these MPEG-PS files; FFmpeg in order is the reference
+    # a decoder that seeks in MPEG-PS drops the first 12 frames of these files; FFmpeg in order is the reference
     for path in sorted((shared / "clips" / "grid").glob("*.mpg"))[:3]:
         with av.open(str(path)) as container:
             reference = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
