@@ -14,7 +14,8 @@ from typing import cast
 
 import av
 import numpy as np
-from av.stream import Disposition
+from av.buffer import Buffer
+from av.stream import Disposition, Stream
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
@@ -198,9 +199,9 @@ class _Pictures:
         self.key_seen = False
         self.first: av.VideoFrame | None = None
 
-    def add(self, packet: av.Packet) -> None:
+    def add(self, packet: av.Packet[Stream]) -> None:
         if self.first is None and self.n_packets < MAX_PACKETS_TO_FIRST:
-            self.first = next(iter(_decoded(packet)), None)
+            self.first = self._decode(packet)
         self.n_packets += 1
         self.key_seen = self.key_seen or packet.is_keyframe
         self.n_before_key += not self.key_seen
@@ -214,6 +215,13 @@ class _Pictures:
                 self.key_s.append(self.pts_s[-1])
         if packet.dts is not None:
             self.dts_s.append(time_s(packet.dts, packet.time_base))
+
+    def _decode(self, packet: av.Packet[Stream] | None) -> av.VideoFrame | None:
+        """A picture that comes out for `packet`; None asks for what is held back. Damage is left to the reader."""
+        try:
+            return next(iter(self.stream.decode(packet)), None)
+        except (av.FFmpegError, ValueError):
+            return None
 
     def _times_s(self) -> NDArray[np.float64]:
         """Times of the frames that come out, ascending."""
@@ -230,7 +238,7 @@ class _Pictures:
     def found(self, path: Path) -> VideoStream | None:
         """The record of the stream; None where it shows nothing."""
         if self.first is None:  # a codec that holds its pictures back gives them when told that no more will come
-            self.first = next(iter(_decoded(None, self.stream)), None)
+            self.first = self._decode(None)
         pts_s = self._times_s()
         if not len(pts_s):
             return None
@@ -258,16 +266,6 @@ class _Pictures:
         )
 
 
-def _decoded(packet: av.Packet | None, stream: av.VideoStream | None = None) -> list[av.VideoFrame]:
-    """Pictures that come out for `packet`; None asks `stream` for what it holds back. Damage is left to the reader."""
-    try:
-        return cast(
-            list[av.VideoFrame], packet.decode() if packet is not None else cast(av.VideoStream, stream).decode()
-        )
-    except (av.FFmpegError, ValueError):
-        return []
-
-
 def _check_stamps(path: Path, dts_s: list[float], pts_s: NDArray[np.float64]) -> None:
     """Refuse time stamps that tell no story.
 
@@ -289,7 +287,7 @@ def frame_turn(frame: av.VideoFrame) -> Turn:
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return UPRIGHT
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(cast(Buffer, matrix)))
     mirrored = a * d - b * c < 0
     if mirrored:
         a, b = -a, -b
@@ -297,7 +295,7 @@ def frame_turn(frame: av.VideoFrame) -> Turn:
     return Turn(-round(np.arctan2(b, a) / (np.pi / 2)) % 4, mirrored)
 
 
-def _skipped(packet: av.Packet) -> tuple[int, int]:
+def _skipped(packet: av.Packet[Stream]) -> tuple[int, int]:
     """Samples of a packet's sound that are not to be heard, at its beginning and at its end: priming and padding."""
     if not packet.has_sidedata("skip_samples"):
         return 0, 0
@@ -328,7 +326,7 @@ def probe(path: Path) -> MediaInfo:
                 if packet.stream is video and pictures is not None:
                     pictures.add(packet)
                 elif packet.stream is audio and packet.pts is not None and not packet.is_discard:
-                    rate = cast(av.AudioStream, audio).codec_context.sample_rate or 1
+                    rate = audio.codec_context.sample_rate or 1
                     begin, end = _skipped(packet)
                     start = time_s(packet.pts, packet.time_base) - zero_s
                     audio_start = min(audio_start, start + begin / rate)

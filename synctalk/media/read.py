@@ -212,7 +212,7 @@ def _decode(
             damage = error
             continue
         begun = begun or bool(frames)
-        yield from frames
+        yield from cast(list[av.VideoFrame | av.AudioFrame], frames)
     if damage is not None and not begun:
         raise damage
 
@@ -375,9 +375,12 @@ class _Mono:
 
     def __call__(self, frame: av.AudioFrame | None) -> NDArray[np.int16]:
         """Samples that `frame` brings out; None: those that are left."""
-        blocks = [out.to_ndarray() for out in self.resampler.resample(frame)]
-        block = np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.int16)
-        if self.gains is None or not blocks:
-            return cast(NDArray[np.int16], block[0])
-        mixed = np.rint(block.reshape(-1, len(self.gains)) @ self.gains * 2**15)
-        return np.clip(mixed, -(2**15), 2**15 - 1).astype(np.int16)
+        blocks = [out.to_ndarray()[0] for out in self.resampler.resample(frame)]
+        if not blocks:
+            return np.zeros(0, np.int16)
+        block = np.concatenate(blocks)
+        if self.gains is None:
+            return cast(NDArray[np.int16], block)
+        mixed = np.rint(block.astype(np.float32).reshape(-1, len(self.gains)) @ self.gains * 2**15)
+        pcm: NDArray[np.int16] = np.clip(mixed, -(2**15), 2**15 - 1).astype(np.int16)
+        return pcm
