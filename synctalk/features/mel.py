@@ -7,7 +7,6 @@ changes the first and last two columns).
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -19,6 +18,9 @@ from synctalk.timebase import FPS, MEL_HOP, MEL_RATE, SAMPLE_RATE
 
 N_MELS = 80
 N_FFT = 800
+MEL_HERTZ = (55.0, 7600.0)
+"""Lower edge of the first filter, upper edge of the last one."""
+HANN = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
 PREEMPHASIS = 0.97
 REFERENCE_DB = 20.0
 MIN_DB = -100.0
@@ -36,35 +38,23 @@ def mel_spectrogram(pcm: Pcm) -> NDArray[np.float32]:
     Raises:
         ValueError: other samples than int16 [n], or 400 and fewer.
     """
-    import torch
-
     check_pcm(pcm, shortest=N_FFT // 2 + 1)
     samples = pcm / 2.0**15
     emphasised = samples - PREEMPHASIS * np.concatenate([[0.0], samples[:-1]])
-    amplitude = _mel_transform()(torch.from_numpy(emphasised)).numpy()
-    decibels = 20 * np.log10(np.maximum(1e-5, amplitude)) - REFERENCE_DB
+    frames = sliding_window_view(np.pad(emphasised, N_FFT // 2, mode="reflect"), N_FFT)[::MEL_HOP]
+    amplitude = np.abs(np.fft.rfft(frames * HANN)) @ mel_filters().T
+    decibels = 20 * np.log10(np.maximum(1e-5, amplitude.T)) - REFERENCE_DB
     scaled = 2 * MAX_ABS * (decibels - MIN_DB) / -MIN_DB - MAX_ABS
     mel: NDArray[np.float32] = np.clip(scaled, -MAX_ABS, MAX_ABS).astype(np.float32)
     return mel
 
 
 @cache
-def _mel_transform() -> Any:  # noqa: ANN401 - torchaudio has no types
-    import torch
-
-    transform = load_torchaudio().transforms.MelSpectrogram(
-        SAMPLE_RATE,
-        n_fft=N_FFT,
-        hop_length=MEL_HOP,
-        f_min=55.0,
-        f_max=7600.0,
-        n_mels=N_MELS,
-        power=1.0,
-        norm="slaney",
-        mel_scale="slaney",
-        pad_mode="reflect",
-    )
-    return transform.to(torch.float64)
+def mel_filters() -> NDArray[np.float64]:
+    """Slaney's triangles of equal area between `MEL_HERTZ`, over the bins of a Fourier transform: [80, 401]."""
+    functional, (low, high) = load_torchaudio().functional, MEL_HERTZ
+    filters = functional.melscale_fbanks(N_FFT // 2 + 1, low, high, N_MELS, SAMPLE_RATE, "slaney", "slaney")
+    return np.asarray(filters.numpy().T, np.float64)
 
 
 def mel_window_starts(n_columns: int, fps: float = FPS) -> list[int]:

@@ -153,6 +153,29 @@ def test_full_shards_are_closed_and_every_sample_is_found(tmp_path: Path) -> Non
     assert [float(shards[i].fbank[0, 0]) for i in range(6)] == [0, 1, 2, 3, 4, 5]
 
 
+def test_members_are_those_that_tarfile_finds(tmp_path: Path) -> None:
+    write_shards(tmp_path, [sample(i, n_frames=5 + i) for i in range(3)], max_bytes=10**9)
+    with tarfile.open(tmp_path / "train-00000.tar") as archive:
+        expected = {member.name: archive.extractfile(member).read() for member in archive}
+    shards = ShardSet([tmp_path], ["train"])
+    got = {f"{shards.rows[i].key}.{name}": blob for i in range(3) for name, blob in shards[i].members.items()}
+    assert got == expected
+
+
+def test_bytes_are_checked_once_a_process_and_their_number_always(tmp_path: Path) -> None:
+    write_shards(tmp_path, [sample(0)], max_bytes=10**9)
+    shards, path = ShardSet([tmp_path], ["train"]), tmp_path / "train-00000.tar"
+    blob = path.read_bytes()
+    assert shards[0].fbank[0, 0] == 0
+    path.write_bytes(blob[:600] + bytes([blob[600] ^ 1]) + blob[601:])
+    _ = shards[0]
+    with pytest.raises(UserError, match="not what the index says"):
+        _ = ShardSet([tmp_path], ["train"])[0]
+    path.write_bytes(blob[:600])
+    with pytest.raises(UserError, match="truncated"):
+        _ = shards[0]
+
+
 def test_webdataset_streams_the_same_members(tmp_path: Path) -> None:
     write_shards(tmp_path, [sample(i) for i in range(3)], max_bytes=10**9)
     stream = webdataset.WebDataset(str(tmp_path / "train-00000.tar"), shardshuffle=False)
