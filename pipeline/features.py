@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.stage import run
+from synctalk.corpora.manifest import require_current
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import ClipTable
 from synctalk.features.corpus import extract_corpus
@@ -14,6 +15,7 @@ from synctalk.params import load_entry
 def main(corpus: str, root: Path, index: Path, crops: Path, out: Path) -> None:
     """Extract the features of the clips in CROPS, whose sound lies in ROOT, into the folder OUT."""
     entry = load_entry("corpora", corpus, CorpusParams)
+    require_current(corpus, entry, root)
     extract_corpus(corpus, root, ClipTable(index / "clips.parquet"), crops, entry.members, out)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.corpora.index import index_corpus
+from synctalk.corpora.manifest import require_current
 from synctalk.corpora.params import CorpusParams
 from synctalk.params import load_entry
 
@@ -13,6 +14,7 @@ from synctalk.params import load_entry
 def main(corpus: str, root: Path, out: Path) -> None:
     """Index the corpus in ROOT into the folder OUT."""
     entry = load_entry("corpora", corpus, CorpusParams)
+    require_current(corpus, entry, root)
     index_corpus(corpus, entry.layout, root, out, entry.max_segment_s)
 
 

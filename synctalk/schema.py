@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from synctalk.corpora.manifest import is_manifest, require_current, require_watch
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.errors import UserError
@@ -84,6 +85,8 @@ def check(path: Path = PARAMS) -> Params:
             f"the generator makes faces of {params.generator.image.face_size} pixels, crop.face_size is "
             f"{params.crop.face_size}",
         )
+    for role, corpus in params.corpora.items():
+        require_watch(role, corpus)
     return params
 
 
@@ -107,3 +110,6 @@ def require_inputs(params: Params) -> None:
             raise UserError(PARAMS, f"{key} is empty", "give the path of the file")
         if not Path(path).exists():
             raise UserError(path, f"is not there ({key} in params.yaml)", "bring it, or mend the key")
+    for role, corpus in params.corpora.items():
+        if is_manifest(corpus.watch):
+            require_current(role, corpus, Path(corpus.root))

@@ -158,6 +158,14 @@ def test_the_committed_file_is_right() -> None:
             lambda p: changed(p, "evaluate.observers.lrs2", "nobody"),
             r"evaluate\.observers\.lrs2 'nobody' is no observer",
         ),
+        (
+            lambda p: changed(p, "corpora.lrs2.root", "/data/mvlrs_v1"),
+            r"corpora\.lrs2\.watch is 'data/synthetic/lrs2', the root is '/data/mvlrs_v1'; set both to the same folder",
+        ),
+        (
+            lambda p: changed(p, "corpora.lrs2.watch", "corpora/lrs2.jsonl"),
+            r"corpora\.lrs2\.watch is 'corpora/lrs2\.jsonl', the root is 'data/synthetic/lrs2'; ",
+        ),
         (lambda p: changed(p, "mouth_crop", 999), r"mouth_crop 999 is larger than crop\.mouth\.size"),
         (lambda p: changed(p, "crop.face_size", 80), r"the generator makes faces of \d+ pixels, crop\.face_size is 80"),
         (lambda p: changed(p, "crop.face_sise", 96), r": crop\.face_sise is an unknown key"),
@@ -184,7 +192,10 @@ def test_what_one_section_says_of_another_is_checked(
 )
 def test_what_the_user_brings_is_asked_for_before_work_begins(tmp_path: Path, path: str, value: str, line: str) -> None:
     require_inputs(check(COMMITTED))  # synthetic corpora are made by the pipeline
-    wrong = check(write(tmp_path / "params.yaml", changed(read_yaml(COMMITTED), path, value)))
+    data = changed(read_yaml(COMMITTED), path, value)
+    if path == "corpora.lrs2.root":
+        data = changed(data, "corpora.lrs2.watch", value)
+    wrong = check(write(tmp_path / "params.yaml", data))
     with pytest.raises(UserError, match=line):
         require_inputs(wrong)
 
@@ -192,6 +203,7 @@ def test_what_the_user_brings_is_asked_for_before_work_begins(tmp_path: Path, pa
 def test_inputs_that_are_there_are_no_error(tmp_path: Path) -> None:
     (tmp_path / "weights.onnx").touch()
     data = changed(read_yaml(COMMITTED), "corpora.lrs2.root", str(tmp_path))
+    data = changed(data, "corpora.lrs2.watch", str(tmp_path))
     data = changed(data, "corpora.lrs2.detector", "yunet")
     data = changed(data, "crop.detectors.yunet.weights", str(tmp_path / "weights.onnx"))
     require_inputs(check(write(tmp_path / "params.yaml", data)))

@@ -1,0 +1,33 @@
+"""Manifests of the corpora that params.yaml has watched by one: run it before the first `dvc repro`, and again after a
+change of the corpus.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+from pipeline.stage import run
+from synctalk.corpora.manifest import changes, is_manifest, take_manifest
+from synctalk.corpora.params import CorpusParams
+from synctalk.params import load
+
+
+def main() -> None:
+    """Write the manifest of every corpus whose `watch` in params.yaml is one, and say what has changed."""
+    for role, corpus in load("corpora", dict[str, CorpusParams]).items():
+        if not is_manifest(corpus.watch):
+            continue
+        path, new = Path(corpus.watch), take_manifest(Path(corpus.root))
+        old = path.read_text(encoding="ascii") if path.exists() else ""
+        temporary = path.with_name(f".{path.name}.tmp")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(new, encoding="ascii")
+        os.replace(temporary, path)
+        typer.echo(f"{role}: {new.count(chr(10)):,} files in {path}; {changes(old, new)}")
+
+
+if __name__ == "__main__":
+    run(main)
