@@ -85,8 +85,8 @@ def check(path: Path = PARAMS) -> Params:
             f"the generator makes faces of {params.generator.image.face_size} pixels, crop.face_size is "
             f"{params.crop.face_size}",
         )
-    for role, corpus in params.corpora.items():
-        require_watch(role, corpus)
+    for role, place in params.corpora.items():
+        require_watch(role, place)
     return params
 
 
