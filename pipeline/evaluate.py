@@ -12,7 +12,7 @@ from synctalk.checkpoints.typed import load_lip_reader, load_syncnet
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.score import Judges, score_takes, summarise, takes_of, write_scores
+from synctalk.evaluation.score import Judges, LipJudge, SyncJudge, score_takes, summarise, takes_of, write_scores
 from synctalk.faces.extract import CropParams
 from synctalk.jobs import write_json
 from synctalk.params import load, load_entry
@@ -49,7 +49,7 @@ def main(
         )
         reader = load_lip_reader(judges / observer / "model.safetensors")
         pieces = Tokenizer.load(judges / observer / "tokenizer.model")
-        panel = Judges(sync, view, reader, pieces, load("mouth_crop", int), params.beam)
+        panel = Judges(SyncJudge(sync, view), LipJudge(reader, pieces, load("mouth_crop", int), params.beam))
         scores = score_takes(
             takes, panel, face_size=crop.face_size, mouth_size=crop.mouth.size, label=f"{method} {corpus}"
         )

@@ -143,7 +143,7 @@ def code_fingerprint() -> str:
 
 
 @contextmanager
-def scratch(stage: str, *parts: Any) -> Iterator[Path]:  # noqa: ANN401  # as fingerprint
+def scratch(stage: str, *parts: Any, root: Path = STATE_DIR / "scratch") -> Iterator[Path]:  # noqa: ANN401  # as fingerprint
     """A folder for finished units of work that outlives kill -9 and is found again by the same `parts` and code.
 
     Held by a lock for one process at a time; removed when the block ends without an error. Folders of the same
@@ -152,7 +152,6 @@ def scratch(stage: str, *parts: Any) -> Iterator[Path]:  # noqa: ANN401  # as fi
     Raises:
         UserError: another process holds the stage.
     """
-    root = STATE_DIR / "scratch"
     root.mkdir(parents=True, exist_ok=True)
     with (root / f"{stage}.lock").open("w") as lock:
         try:

@@ -5,7 +5,8 @@ Legend: T frames of the clip, S side of a face, R side of a mouth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from synctalk.corpora.records import Clip
 from synctalk.faces.align import crop_mouth
-from synctalk.faces.crop import crop_faces, mouth_region
+from synctalk.faces.crop import crop_faces, mouth_region, syncnet_crops
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, sound_from
 from synctalk.media import probe, read_audio, read_video
+from synctalk.metrics.image import Image as Picture
 from synctalk.metrics.image import psnr, psnr_uint8, ssim
 from synctalk.models.syncnet import SyncNetConfig
 from synctalk.shards.read import Sample
@@ -26,18 +28,27 @@ from synctalk.training.sync_expert import View, judge_pictures
 
 @dataclass(frozen=True)
 class ImageScores:
-    """Means over the frames of a clip, on the face box resized to the face crop's size.
+    """Means over the frames of a clip; None where there is no face box.
 
-    `psnr` is computed in floating point; `psnr_uint8` as the public evaluation does it, on wrapping bytes, which no
-    pair of pictures can push below about 28 dB. `mean_mouth_psnr` is what a still picture would reach at best: the
-    clip's own mean mouth.
+    Of the face box resized to the face crop's size: `psnr` in floating point, `psnr_uint8` as the public evaluation
+    computes it, on wrapping bytes, which no pair of pictures can push below about 28 dB, and `ssim`. Of the mouth region
+    of that crop: `mouth_psnr` and `mouth_ssim`; `mean_mouth_psnr` is what a still picture would reach at best, the clip's
+    own mean mouth. Of the whole frame: `frame_psnr`, `frame_psnr_uint8` and `frame_ssim`.
     """
 
-    psnr: float
-    psnr_uint8: float
-    ssim: float
-    mouth_psnr: float
-    mean_mouth_psnr: float
+    psnr: float | None
+    psnr_uint8: float | None
+    ssim: float | None
+    mouth_psnr: float | None
+    mouth_ssim: float | None
+    mean_mouth_psnr: float | None
+    frame_psnr: float
+    frame_psnr_uint8: float
+    frame_ssim: float
+
+
+IMAGE_SCORES = tuple(field.name for field in fields(ImageScores))
+"""Names of the image scores."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +57,20 @@ class Footage:
 
     Attributes:
         id: the clip.
-        transcript: what is said.
+        n_frames: T.
+        transcript: what is said; None where nobody knows.
         images: None for ground truth.
-        mouths: grey mouth regions, uint8 [T, R, R], the lip reader's input.
-        pictures: what the sync judge looks at, uint8 [T, C, H, W].
+        mouths: grey mouth regions, uint8 [T, R, R], the lip reader's input; None without a lip reader.
+        pictures: what the sync judge looks at, uint8 [T, C, H, W]; empty without one.
         mfcc: of the video's own sound, float32 [13, n].
         n_samples: samples of that sound.
     """
 
     id: str
-    transcript: str
+    n_frames: int
+    transcript: str | None
     images: ImageScores | None
-    mouths: NDArray[np.uint8]
+    mouths: NDArray[np.uint8] | None
     pictures: NDArray[np.uint8]
     mfcc: NDArray[np.float32]
     n_samples: int
@@ -75,18 +88,42 @@ class Take:
     generated: Path | None
 
 
-def compare_faces(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> ImageScores:
-    """Scores of generated against real face crops, uint8 [T, S, S, 3] each."""
-    rows, columns = mouth_region(real.shape[1])
-    real_mouth, made_mouth = real[:, rows, columns], generated[:, rows, columns]
-    mean_mouth = np.rint(real_mouth.mean(0)).astype(np.uint8)
-    pairs = list(zip(real, generated, strict=True))
+def _mean(score: Callable[[Picture, Picture], float], real: Picture, made: Picture) -> float:
+    """Mean over the frames of a score of two pictures; [T, H, W, 3] each.
+
+    Raises:
+        ValueError: unequal lengths.
+    """
+    return float(np.mean([score(a, b) for a, b in zip(real, made, strict=True)]))
+
+
+def compare_images(
+    real: NDArray[np.uint8], made: NDArray[np.uint8], boxes: NDArray[np.int32] | None, face_size: int
+) -> ImageScores:
+    """Scores of generated against real frames, uint8 [T, H, W, 3] each, with face boxes [T, 4] where there are any.
+
+    Raises:
+        ValueError: unequal lengths or sizes.
+    """
+    of_frame = {
+        "frame_psnr": _mean(psnr, real, made),
+        "frame_psnr_uint8": _mean(psnr_uint8, real, made),
+        "frame_ssim": _mean(ssim, real, made),
+    }
+    if boxes is None:
+        return ImageScores(**{**dict.fromkeys(IMAGE_SCORES), **of_frame})  # type: ignore[arg-type]  # None but of frames
+    real_face, made_face = crop_faces(real, boxes, face_size), crop_faces(made, boxes, face_size)
+    rows, columns = mouth_region(face_size)
+    real_mouth, made_mouth = real_face[:, rows, columns], made_face[:, rows, columns]
+    mean_mouth = np.broadcast_to(np.rint(real_mouth.mean(0)).astype(np.uint8), real_mouth.shape)
     return ImageScores(
-        psnr=float(np.mean([psnr(a, b) for a, b in pairs])),
-        psnr_uint8=float(np.mean([psnr_uint8(a, b) for a, b in pairs])),
-        ssim=float(np.mean([ssim(a, b) for a, b in pairs])),
-        mouth_psnr=float(np.mean([psnr(a, b) for a, b in zip(real_mouth, made_mouth, strict=True)])),
-        mean_mouth_psnr=float(np.mean([psnr(frame, mean_mouth) for frame in real_mouth])),
+        psnr=_mean(psnr, real_face, made_face),
+        psnr_uint8=_mean(psnr_uint8, real_face, made_face),
+        ssim=_mean(ssim, real_face, made_face),
+        mouth_psnr=_mean(psnr, real_mouth, made_mouth),
+        mouth_ssim=_mean(ssim, real_mouth, made_mouth),
+        mean_mouth_psnr=_mean(psnr, real_mouth, mean_mouth),
+        **of_frame,
     )
 
 
@@ -117,19 +154,38 @@ def film(take: Take, face_size: int, mouth_size: int, view: View, judge: SyncNet
     sample = take.sample
     frames, pcm = film_frames(take)
     n_frames = len(frames)
-    faces = crop_faces(frames, sample.boxes[:n_frames], face_size)
+    boxes = sample.boxes[:n_frames]
     mouths = crop_mouth(frames, sample.mouth_transforms[:n_frames], mouth_size)
     images = None
     if take.generated is not None:
         real, _ = film_frames(replace(take, generated=None))
-        images = compare_faces(crop_faces(real[:n_frames], sample.boxes[:n_frames], face_size), faces)
-    seen = {"frame": frames, "face": faces, "mouth": mouths}[view]
+        images = compare_images(real[:n_frames], frames, boxes, face_size)
     return Footage(
         id=sample.row.id,
+        n_frames=n_frames,
         transcript=sample.row.transcript,
         images=images,
         mouths=mouths,
-        pictures=judge_pictures(seen, judge),
+        pictures=judge_pictures(seen_by(view, frames, boxes, mouths, face_size), judge),
         mfcc=mfcc(pcm).astype(np.float32),
         n_samples=len(pcm),
     )
+
+
+def seen_by(
+    view: View,
+    frames: NDArray[np.uint8],
+    boxes: NDArray[np.int32],
+    mouths: NDArray[np.uint8],
+    face_size: int,
+) -> NDArray[np.uint8]:
+    """What a sync judge of that view looks at: frames RGB [T, H, W, 3], crops of them, or grey mouths [T, R, R]."""
+    match view:
+        case "frame":
+            return frames
+        case "face":
+            return crop_faces(frames, boxes, face_size)
+        case "tracked":
+            return syncnet_crops(frames, boxes.astype(np.float32))
+        case "mouth":
+            return mouths

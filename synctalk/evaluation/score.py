@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from synctalk.corpora.records import Clip, write_table
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_lips, sync_embeddings
-from synctalk.evaluation.pictures import Footage, Take, film
+from synctalk.evaluation.pictures import IMAGE_SCORES, Footage, Take, film
 from synctalk.generation.corpus import generated_path
 from synctalk.jobs import map_ordered
-from synctalk.metrics.wer import word_edits
+from synctalk.metrics.wer import character_edits, word_edits
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.syncnet import SyncNet
@@ -28,61 +30,67 @@ from synctalk.training.text import Tokenizer
 
 @dataclass(frozen=True)
 class ClipScore:
-    """Every figure of one clip of one method.
+    """Every figure of one clip of one method; None where it was not asked for or does not apply.
 
-    Image scores are None for ground truth. `lse_c_other` is LSE-C against another clip's sound: what chance looks like.
+    Image scores (see `ImageScores`) are None for ground truth. `lse_c_other` is LSE-C against another clip's sound: what
+    chance looks like. Edits turn the reference into the hypothesis, in words and in characters.
     """
 
     id: str
     n_frames: int
-    n_windows: int
-    lse_c: float
-    lse_d: float
-    offset: int
-    lse_c_other: float
+    n_windows: int | None
+    lse_c: float | None
+    lse_d: float | None
+    offset: int | None
+    lse_c_other: float | None
     psnr: float | None
     psnr_uint8: float | None
     ssim: float | None
     mouth_psnr: float | None
+    mouth_ssim: float | None
     mean_mouth_psnr: float | None
-    edits: int
-    n_words: int
-    reference: str
-    hypothesis: str
+    frame_psnr: float | None
+    frame_psnr_uint8: float | None
+    frame_ssim: float | None
+    edits: int | None
+    n_words: int | None
+    char_edits: int | None
+    n_chars: int | None
+    reference: str | None
+    hypothesis: str | None
 
 
+COLUMN_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
 SCORE_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("n_frames", pa.int64()),
-        ("n_windows", pa.int64()),
-        ("lse_c", pa.float64()),
-        ("lse_d", pa.float64()),
-        ("offset", pa.int64()),
-        ("lse_c_other", pa.float64()),
-        ("psnr", pa.float64()),
-        ("psnr_uint8", pa.float64()),
-        ("ssim", pa.float64()),
-        ("mouth_psnr", pa.float64()),
-        ("mean_mouth_psnr", pa.float64()),
-        ("edits", pa.int64()),
-        ("n_words", pa.int64()),
-        ("reference", pa.string()),
-        ("hypothesis", pa.string()),
-    ]
+    [(field.name, COLUMN_TYPES[str(field.type).removesuffix(" | None")]) for field in fields(ClipScore)]
 )
+"""Columns of a table of scores, from the fields of `ClipScore`."""
+
+
+@dataclass(frozen=True)
+class SyncJudge:
+    """SyncNet, and what it looks at."""
+
+    model: SyncNet
+    view: View
+
+
+@dataclass(frozen=True)
+class LipJudge:
+    """An observer with its tokenizer and input crop, and how it searches."""
+
+    model: LipReader
+    tokenizer: Tokenizer
+    crop: int
+    beam: BeamConfig
 
 
 @dataclass(frozen=True)
 class Judges:
-    """Who scores: SyncNet and its view, an observer with its tokenizer and input crop, and how it searches."""
+    """Who scores; None leaves those figures out."""
 
-    sync: SyncNet
-    view: View
-    observer: LipReader
-    tokenizer: Tokenizer
-    crop: int
-    beam: BeamConfig
+    sync: SyncJudge | None
+    lips: LipJudge | None
 
 
 def takes_of(root: Path, clips: Sequence[Clip], shards: ShardSet, generated: Path | None) -> list[Take]:
@@ -110,60 +118,96 @@ def write_scores(path: Path, scores: Sequence[ClipScore]) -> None:
 def score_takes(
     takes: Sequence[Take], judges: Judges, *, face_size: int, mouth_size: int, label: str
 ) -> list[ClipScore]:
-    """Score takes, in their order. The decoding runs in processes, the judges here."""
-    prepare = partial(film, face_size=face_size, mouth_size=mouth_size, view=judges.view, judge=judges.sync.config)
+    """Score takes, in their order, by both judges. The decoding runs in processes, the judges here."""
+    assert judges.sync is not None
+    view, judge = judges.sync.view, judges.sync.model.config
+    prepare = partial(film, face_size=face_size, mouth_size=mouth_size, view=view, judge=judge)
+    return score_footage(map_ordered(prepare, takes, label=f"film {label}"), judges)
+
+
+def score_footage(clips: Iterable[Footage], judges: Judges) -> list[ClipScore]:
+    """Let the judges score clips, in their order; each clip's other sound is that of the next, cyclically."""
     footage: list[Footage] = []
     embeddings: list[SyncEmbeddings] = []
-    for clip in map_ordered(prepare, takes, label=f"film {label}"):
-        embeddings.append(sync_embeddings(judges.sync, clip.pictures, clip.mfcc, clip.n_samples))
+    for clip in clips:
+        if judges.sync is not None:
+            embeddings.append(sync_embeddings(judges.sync.model, clip.pictures, clip.mfcc, clip.n_samples))
         # whole frames of all clips would not fit in memory
         footage.append(replace(clip, pictures=clip.pictures[:0]))
-    texts = read_lips(judges.observer, judges.tokenizer, [clip.mouths for clip in footage], judges.crop, judges.beam)
-    scores = []
-    for number, (clip, text) in enumerate(zip(footage, texts, strict=True)):
-        own = judge_sync(embeddings[number], embeddings[number])
-        other = judge_sync(embeddings[number], embeddings[(number + 1) % len(footage)])
-        edits = word_edits(clip.transcript, text)
-        images = asdict(clip.images) if clip.images else dict.fromkeys(IMAGE_SCORES)
-        scores.append(
-            ClipScore(
-                id=clip.id,
-                n_frames=len(clip.mouths),
-                n_windows=len(embeddings[number].lip),
-                lse_c=own.confidence,
-                lse_d=own.distance,
-                offset=own.offset,
-                lse_c_other=other.confidence,
-                edits=edits.edits,
-                n_words=edits.n_reference,
-                reference=clip.transcript,
-                hypothesis=text,
-                **images,
-            )
-        )
-    return scores
+    sync = [_sync_figures(embeddings, number) for number in range(len(embeddings))] or [{}] * len(footage)
+    words = _lip_figures(footage, judges.lips)
+    return [
+        ClipScore(**_blank(clip) | sync[number] | words[number] | (asdict(clip.images) if clip.images else {}))
+        for number, clip in enumerate(footage)
+    ]
 
 
-IMAGE_SCORES = ("psnr", "psnr_uint8", "ssim", "mouth_psnr", "mean_mouth_psnr")
+def _blank(clip: Footage) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(field.name for field in fields(ClipScore)),
+        "id": clip.id,
+        "n_frames": clip.n_frames,
+        "reference": clip.transcript,
+    }
+
+
+def _sync_figures(embeddings: Sequence[SyncEmbeddings], number: int) -> dict[str, Any]:
+    own = judge_sync(embeddings[number], embeddings[number])
+    figures = {
+        "n_windows": len(embeddings[number].lip),
+        "lse_c": own.confidence,
+        "lse_d": own.distance,
+        "offset": own.offset,
+    }
+    if len(embeddings) > 1:
+        other = judge_sync(embeddings[number], embeddings[(number + 1) % len(embeddings)])
+        figures["lse_c_other"] = other.confidence
+    return figures
+
+
+def _lip_figures(footage: Sequence[Footage], judge: LipJudge | None) -> list[dict[str, Any]]:
+    if judge is None:
+        return [{}] * len(footage)
+    mouths = [clip.mouths for clip in footage]
+    seen = [number for number, mouth in enumerate(mouths) if mouth is not None]
+    texts = read_lips(judge.model, judge.tokenizer, [m for m in mouths if m is not None], judge.crop, judge.beam)
+    figures: list[dict[str, Any]] = [{} for _ in footage]
+    for number, text in zip(seen, texts, strict=True):
+        figures[number]["hypothesis"] = text
+        reference = footage[number].transcript
+        if reference is not None:
+            words, characters = word_edits(reference, text), character_edits(reference, text)
+            figures[number] |= {
+                "edits": words.edits,
+                "n_words": words.n_reference,
+                "char_edits": characters.edits,
+                "n_chars": characters.n_reference,
+            }
+    return figures
 
 
 def summarise(scores: Sequence[ClipScore], wer_name: str) -> dict[str, Interval]:
-    """Means over clips with 95 % intervals; the word error rate, in percent, is edits over words of all clips.
+    """Means over the clips that have a figure, with 95 % intervals; a figure that no clip has is left out.
 
-    `offset` is the mean, `offset_within_1` the share of clips whose best shift is at most one frame.
+    Word and character error rates, in percent, are edits over units of all clips. `offset` is the mean,
+    `offset_within_1` the share of clips whose best shift is at most one frame.
     """
-    ones = np.ones(len(scores))
-
-    def mean(values: Sequence[float]) -> Interval:
-        return ratio_interval(np.asarray(values, np.float64), ones)
-
-    figures = {
-        name: mean([getattr(score, name) for score in scores])
-        for name in ("lse_c", "lse_d", "offset", "lse_c_other", *IMAGE_SCORES)
-        if getattr(scores[0], name) is not None
-    }
-    figures["offset_within_1"] = mean([float(abs(score.offset) <= 1) for score in scores])
-    edits = np.asarray([100.0 * score.edits for score in scores])
-    words = np.asarray([float(score.n_words) for score in scores])
-    figures[wer_name] = ratio_interval(edits, words)
+    figures = {}
+    for name in ("lse_c", "lse_d", "offset", "lse_c_other", *IMAGE_SCORES):
+        values = _column(scores, name)
+        if len(values):
+            figures[name] = ratio_interval(values, np.ones(len(values)))
+    offsets = _column(scores, "offset")
+    if len(offsets):
+        figures["offset_within_1"] = ratio_interval((np.abs(offsets) <= 1).astype(np.float64), np.ones(len(offsets)))
+    for name, edits, units in ((wer_name, "edits", "n_words"), ("cer", "char_edits", "n_chars")):
+        n_units = _column(scores, units)
+        if n_units.sum():
+            figures[name] = ratio_interval(100 * _column(scores, edits), n_units)
     return figures
+
+
+def _column(scores: Sequence[ClipScore], name: str) -> NDArray[np.float64]:
+    """What the clips that have this figure have, [n]."""
+    found = [getattr(score, name) for score in scores]
+    return np.asarray([value for value in found if value is not None], np.float64)

@@ -10,6 +10,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import medfilt
+
+SYNCNET_SIDE = 224
+SYNCNET_MARGIN = 0.4
+"""Share of the box that SyncNet's crop adds to each side, and twice below."""
+SYNCNET_MEDIAN = 13
+"""Frames of the median filter over the box; ends see zeros beyond the clip, as in the release."""
+SYNCNET_PAD = 110
+"""Grey level outside the frame."""
 
 
 def whole_boxes(boxes: NDArray[np.float32], frame_size: tuple[int, int]) -> NDArray[np.int32]:
@@ -48,3 +57,27 @@ def paste_back(frame: NDArray[np.uint8], face: NDArray[np.uint8], box: NDArray[n
 def mouth_region(side: int) -> tuple[slice, slice]:
     """Rows and columns of a face crop of `side` pixels in which the mouth lies: the lower 3/8, the middle half."""
     return slice(side * 9 // 16, side * 15 // 16), slice(side // 4, side * 3 // 4)
+
+
+def syncnet_crops(frames: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The crop that SyncNet is shown of footage in the wild: frames [T, H, W, 3], boxes [T, 4] -> [T, 224, 224, 3].
+
+    A square around the face with margins, its size and centre median-filtered over the clip. Source:
+    joonson/syncnet_python @6efbb1c, `crop_video` of run_pipeline.py.
+
+    Raises:
+        ValueError: fewer than 7 frames, of which the filter would make a box of no size.
+    """
+    if len(frames) <= SYNCNET_MEDIAN // 2:
+        raise ValueError(f"{len(frames)} frames are too few for a median over {SYNCNET_MEDIAN}")
+    half = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) / 2
+    measured = (half, (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
+    sizes, xs, ys = (medfilt(values.astype(np.float64), SYNCNET_MEDIAN) for values in measured)
+    out = np.empty((len(frames), SYNCNET_SIDE, SYNCNET_SIDE, 3), np.uint8)
+    for frame, size, x, y, target in zip(frames, sizes, xs, ys, out, strict=True):
+        pad = int(size * (1 + 2 * SYNCNET_MARGIN))
+        padded = cv2.copyMakeBorder(frame, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(SYNCNET_PAD,) * 3)
+        top, bottom = int(y + pad - size), int(y + pad + size * (1 + 2 * SYNCNET_MARGIN))
+        left, right = int(x + pad - size * (1 + SYNCNET_MARGIN)), int(x + pad + size * (1 + SYNCNET_MARGIN))
+        cv2.resize(padded[max(0, top) : bottom, max(0, left) : right], (SYNCNET_SIDE, SYNCNET_SIDE), dst=target)
+    return out

@@ -20,7 +20,7 @@ from synctalk.training.data import SampleCache, batch_numbers
 from synctalk.training.loop import TrainState, device, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 
-View = Literal["frame", "face", "mouth"]
+View = Literal["frame", "face", "tracked", "mouth"]
 MIN_BLUR = 0.4
 """Blurs of a smaller sigma, pixels, are left out."""
 
@@ -32,7 +32,9 @@ class SyncExpertParams:
     checkpoint: str
     """Published weights to take as they are (`syncnet_v2.model`); "" trains the judge here."""
     view: View
-    """What it sees: `frame` (the whole frame: Wav2Lip's protocol for LRS, as the paper), `face` or `mouth` (crops)."""
+    """What it sees: `frame` (the whole frame: Wav2Lip's protocol for LRS, as the paper), `tracked` (SyncNet's own crop for
+    footage in the wild), or our `face` or `mouth` crops.
+    """
     model: SyncNetConfig
     corpora: tuple[str, ...]
     optim: OptimParams
@@ -70,7 +72,7 @@ def stored_pictures(sample: Sample, view: View) -> NDArray[np.uint8]:
     Raises:
         ValueError: whole frames are not in shards.
     """
-    if view == "frame":
+    if view in ("frame", "tracked"):
         raise ValueError(
             "sync_expert.view: whole frames are not in shards; give a checkpoint, or train on face or mouth"
         )

@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 from footage import FACE, MOUTH, START, made_takes, noise, real_takes, waves
 
-from synctalk.evaluation.pictures import Take, compare_faces, film, film_frames
+from synctalk.evaluation.pictures import Take, compare_images, film, film_frames
 from synctalk.faces.crop import crop_face, mouth_region
 from synctalk.media.write import write_video
 from synctalk.models.syncnet import SyncNetConfig
 
 JUDGE = SyncNetConfig(image_size=48, in_channels=1)
+
+
+def boxes_of(frames: np.ndarray) -> np.ndarray:
+    """The whole frame as the face."""
+    return np.tile(np.int32([0, 0, frames.shape[2], frames.shape[1]]), (len(frames), 1))
 
 
 def test_scores_by_hand() -> None:
@@ -24,7 +29,7 @@ def test_scores_by_hand() -> None:
     made = real.copy()
     rows, columns = mouth_region(96)
     made[:, rows, columns] += 20
-    scores = compare_faces(real, made)
+    scores = compare_images(real, made, boxes_of(real), 96)
     share = 36 * 48 / 96**2
     assert scores.mouth_psnr == pytest.approx(20 * log10(255 / 20))
     assert scores.psnr == pytest.approx(20 * log10(255 / (20 * share**0.5)))
@@ -39,14 +44,14 @@ def test_only_the_mouth_region_counts_for_the_mouth() -> None:
     real = waves(3, 0)[:, :96, :96]
     made = real.copy()
     made[:, :40] = 0
-    scores = compare_faces(real, made)
+    scores = compare_images(real, made, boxes_of(real), 96)
     assert scores.mouth_psnr == 100.0
     assert scores.psnr < 20
 
 
 def test_clips_of_unequal_length_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        compare_faces(waves(3, 0)[:, :96, :96], waves(2, 0)[:, :96, :96])
+        compare_images(waves(3, 0)[:, :96, :96], waves(2, 0)[:, :96, :96], None, 96)
 
 
 def test_real_footage_is_the_stretch_that_the_sample_covers(tmp_path: Path) -> None:

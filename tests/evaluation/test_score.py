@@ -14,14 +14,23 @@ from training.tiny import CROP, reader, samples, tokenizer
 
 from synctalk.corpora.records import Clip
 from synctalk.errors import UserError
-from synctalk.evaluation.pictures import Take
-from synctalk.evaluation.score import IMAGE_SCORES, ClipScore, Judges, score_takes, summarise, takes_of, write_scores
+from synctalk.evaluation.pictures import IMAGE_SCORES, Take
+from synctalk.evaluation.score import (
+    ClipScore,
+    Judges,
+    LipJudge,
+    SyncJudge,
+    score_takes,
+    summarise,
+    takes_of,
+    write_scores,
+)
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 
 SCORE = ClipScore(
-    id="a", n_frames=20, n_windows=15, lse_c=1.0, lse_d=2.0, offset=0, lse_c_other=0.5, psnr=None, psnr_uint8=None,
-    ssim=None, mouth_psnr=None, mean_mouth_psnr=None, edits=0, n_words=4, reference="a b c d", hypothesis="a b c d",
+    id="a", n_frames=20, n_windows=15, lse_c=1.0, lse_d=2.0, offset=0, lse_c_other=0.5, **dict.fromkeys(IMAGE_SCORES),
+    edits=0, n_words=4, char_edits=0, n_chars=7, reference="a b c d", hypothesis="a b c d",
 )  # fmt: skip
 
 
@@ -33,7 +42,8 @@ def judges() -> Judges:
         image_size=48, in_channels=1, lip_widths=(4,) * 6, audio_widths=(4,) * 6, d_hidden=8, d_embedding=16
     )
     beam = BeamConfig(beam=2, length_penalty=1.0, max_len_a=0.0, max_len_b=4, max_tokens=4)
-    return Judges(SyncNet(sync).eval(), "mouth", reader(vocabulary=len(pieces)), pieces, CROP, beam)
+    lips = LipJudge(reader(vocabulary=len(pieces)), pieces, CROP, beam)
+    return Judges(SyncJudge(SyncNet(sync).eval(), "mouth"), lips)
 
 
 @pytest.fixture(scope="module")
