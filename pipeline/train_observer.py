@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.errors import UserError
+from synctalk.faces.align import MouthParams
 from synctalk.jobs import content_key, scratch
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
@@ -17,10 +20,10 @@ from synctalk.training.observer import Observer, ObserverParams, published_obser
 from synctalk.training.text import Tokenizer
 
 
-def write_observer(observer: Observer, name: str, out: Path) -> None:
+def write_observer(observer: Observer, about: dict[str, Any], out: Path) -> None:
     """Write the reader, its word pieces and its curves to the folder OUT."""
     out.mkdir(parents=True, exist_ok=True)
-    save(observer.model, out / "model.safetensors", {"name": name})
+    save(observer.model, out / "model.safetensors", about)
     (out / "tokenizer.model").write_bytes(observer.tokenizer.model)
     write_curves(out / "curves.csv", observer.curves)
 
@@ -29,15 +32,17 @@ def main(name: str, shards: str, tokenizer: Path, out: Path) -> None:
     """Train the observer NAME on SHARDS (one folder a corpus) into the folder OUT."""
     set_threads()
     params, seed, crop = load_entry("observers", name, ObserverParams), load("seed", int), load("mouth_crop", int)
+    about = {"name": name, "crop": crop, "mouth": asdict(load_entry("crop", "mouth", MouthParams))}
     if params.checkpoint:
-        write_observer(published_observer(Path(params.checkpoint)), name, out)
+        write_observer(published_observer(Path(params.checkpoint)), about, out)
         return
     if params.recipe is None:
         raise UserError(f"observers.{name}", "has neither a checkpoint nor a recipe", "set one of the two")
     samples = SampleCache(ShardSet([join(shards, corpus) for corpus in params.recipe.corpora], TRAIN_SPLITS))
     with scratch(f"observer-{name}", params, seed, crop, content_key(tokenizer), samples.shards.digest) as folder:
         pieces = Tokenizer.load(tokenizer)
-        write_observer(train_observer(samples, pieces, params.recipe, crop=crop, seed=seed, folder=folder), name, out)
+        observer = train_observer(samples, pieces, params.recipe, crop=crop, seed=seed, folder=folder)
+        write_observer(observer, about, out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -9,9 +10,10 @@ import torch
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_syncnet
+from synctalk.faces.align import MouthParams
 from synctalk.jobs import scratch
 from synctalk.models.syncnet import SyncNet
-from synctalk.params import load
+from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
@@ -23,9 +25,11 @@ def main(shards: str, out: Path) -> None:
     """Train on SHARDS (one folder a corpus) into the folder OUT."""
     set_threads()
     params, seed = load("sync_expert", SyncExpertParams), load("seed", int)
+    mouth = load_entry("crop", "mouth", MouthParams)
     out.mkdir(parents=True, exist_ok=True)
     if params.checkpoint:
-        save(load_syncnet(Path(params.checkpoint)), out / "model.safetensors", {"from": Path(params.checkpoint).name})
+        about = {"from": Path(params.checkpoint).name, "view": params.view, "mouth": asdict(mouth)}
+        save(load_syncnet(Path(params.checkpoint)), out / "model.safetensors", about)
         write_curves(out / "curves.csv", [])
         return
     samples = SampleCache(ShardSet([join(shards, corpus) for corpus in params.corpora], TRAIN_SPLITS))
@@ -33,7 +37,7 @@ def main(shards: str, out: Path) -> None:
     model = SyncNet(params.model)
     with scratch("sync_expert", params, seed, samples.shards.digest) as folder:
         state = train_sync_expert(model, samples, params, seed=seed, folder=folder)
-        save(model, out / "model.safetensors", {"view": params.view, "seed": seed})
+        save(model, out / "model.safetensors", {"view": params.view, "mouth": asdict(mouth), "seed": seed})
         write_curves(out / "curves.csv", state.curves)
 
 

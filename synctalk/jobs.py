@@ -143,7 +143,11 @@ def code_fingerprint() -> str:
 
 
 @contextmanager
-def scratch(stage: str, *parts: Any, root: Path = STATE_DIR / "scratch") -> Iterator[Path]:  # noqa: ANN401  # as fingerprint
+def scratch(
+    stage: str,
+    *parts: Any,  # noqa: ANN401  # as fingerprint
+    root: Path = STATE_DIR / "scratch",
+) -> Iterator[Path]:
     """A folder for finished units of work that outlives kill -9 and is found again by the same `parts` and code.
 
     Held by a lock for one process at a time; removed when the block ends without an error. Folders of the same

@@ -1,8 +1,9 @@
-"""Scoring a folder of videos: parts of so many clips, resumed part by part, the same figures for any count of workers."""
+"""Scoring a folder of videos: part by part, resumable, the same figures for any count of workers."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -61,6 +62,7 @@ def score_matching(
             count = len(matching.pairs[number * PART : (number + 1) * PART])
             write_json(files[number], _score_part(islice(filmed, count), judges))
         parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    shutil.rmtree(out / ".unfinished")
     scores = tuple(ClipScore(**row) for part in parts for row in part["scores"])
     found = [_note(row) for part in parts for row in part["notes"]]
     return Scored(scores, (*matching.notes, *found), summarise(scores, wer_name))

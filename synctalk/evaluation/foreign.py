@@ -20,9 +20,9 @@ from synctalk.evaluation.pairs import Finding, Note, Pair
 from synctalk.evaluation.pictures import Footage, compare_images, seen_by
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import whole_boxes
-from synctalk.faces.detect import Detector, DetectorParams, make_detector
+from synctalk.faces.detect import Detector, DetectorParams, make_detector, read_published_track
 from synctalk.faces.extract import find_tracks
-from synctalk.faces.track import FaceTrack, TrackParams
+from synctalk.faces.track import ANY_FOOTAGE, FaceTrack
 from synctalk.features import mfcc
 from synctalk.media import Video, probe, read_audio, read_video
 from synctalk.models.syncnet import LIP_WINDOW, SyncNetConfig
@@ -42,9 +42,9 @@ class Setup:
         judge: sizes of that judge.
         mouth: how the mouth region is cut for the lip judge; None without one.
         face_size: side of the face crop whose pixels are compared.
-        detector: kind of face detector; None does without faces.
-        detector_params: of that detector.
-        track: how detections become a track.
+        detector: kind of face detector, `tracks` for tracks that lie in a folder; None does without faces.
+        detector_params: of that detector; None for `tracks`.
+        tracks: that folder: `<id>.npz` of the real video (of the generated one where there is none).
     """
 
     view: View | None
@@ -52,8 +52,8 @@ class Setup:
     mouth: MouthParams | None
     face_size: int
     detector: str | None
-    detector_params: DetectorParams | None
-    track: TrackParams
+    detector_params: DetectorParams | None = None
+    tracks: Path | None = None
 
     @property
     def needs_face(self) -> bool:
@@ -93,38 +93,37 @@ def film_pair(pair: Pair, setup: Setup) -> Filmed:
     real = None
     if pair.reference is not None:
         try:
-            real = read_video(pair.reference).frames
+            real = read_video(pair.reference)
         except ClipError as error:
             note(Finding.UNREADABLE, f"real: {error.detail}", scored=False)
             return Filmed(None, tuple(notes))
     frames = made.frames
-    if real is not None and pair.comparable and len(real) != len(frames):
-        finding = Finding.SHORTER if len(frames) < len(real) else Finding.LONGER
-        note(finding, f"{len(frames)} frames, {len(real)} in the real video; those that both have are compared")
-        frames, real = frames[: len(real)], real[: len(frames)]
-    if min(len(frames), n_whole_frames(len(pcm))) < MIN_FRAMES:
-        detail = f"{len(frames)} frames and {len(pcm)} samples, {MIN_FRAMES} frames of both are needed"
+    if real is not None and pair.comparable and len(real.frames) != len(frames):
+        finding = Finding.SHORTER if len(frames) < len(real.frames) else Finding.LONGER
+        note(finding, f"{len(frames)} frames, {len(real.frames)} in the real video; what both have is scored")
+        frames = frames[: len(real.frames)]
+    n_frames = len(frames)
+    if min(n_frames, n_whole_frames(len(pcm))) < MIN_FRAMES:
+        detail = f"{n_frames} frames and {len(pcm)} samples, {MIN_FRAMES} frames of both are needed"
         note(Finding.TOO_SHORT, detail, scored=False)
         return Filmed(None, tuple(notes))
-    same_size = real is not None and real.shape[1:] == frames.shape[1:]
+    same_size = real is not None and real.frames.shape[1:] == frames.shape[1:]
     if real is not None and not same_size:
-        sizes = [f"{one.shape[2]}x{one.shape[1]}" for one in (frames, real)]
+        sizes = [f"{one.shape[2]}x{one.shape[1]}" for one in (frames, real.frames)]
         note(Finding.OTHER_SIZE, f"{sizes[0]} pixels, {sizes[1]} in the real video: pictures not compared")
     track = None
     if setup.detector is not None:
-        assert setup.detector_params is not None
-        detector = _detector(setup.detector, setup.detector_params)
         try:
-            looked_at = real if same_size and real is not None and len(real) >= len(frames) else frames
-            track = _whole_track(looked_at[: len(frames)], setup.track, detector)
+            track = _whole_track(real if same_size and real is not None else made, pair.id, setup, n_frames)
         except ClipError as error:
             note(Finding.NO_FACE, error.detail, scored=not setup.needs_face)
             if setup.needs_face:
                 return Filmed(None, tuple(notes))
         else:
-            if track.n_seen < len(frames):
-                note(Finding.FACE_PARTLY, f"in {track.n_seen} of {len(frames)} frames; the others take its nearest place")
-    return Filmed(_prepare(pair, setup, frames, real if pair.comparable and same_size else None, pcm, track), tuple(notes))
+            if track.n_seen < n_frames:
+                note(Finding.FACE_PARTLY, f"in {track.n_seen} of {n_frames} frames; the others take its nearest place")
+    compared = real.frames[:n_frames] if real is not None and same_size and pair.comparable else None
+    return Filmed(_prepare(pair, setup, frames, compared, pcm, track), tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -136,20 +135,26 @@ class WholeTrack:
     n_seen: int
 
 
-def _whole_track(frames: NDArray[np.uint8], params: TrackParams, detector: Detector) -> WholeTrack:
-    """The face of a clip, its first and last place held where it was not tracked.
+def _whole_track(video: Video, clip_id: str, setup: Setup, n_frames: int) -> WholeTrack:
+    """The face of a clip over its first `n_frames` frames.
 
     Raises:
         ClipError: no face.
     """
-    (track,) = find_tracks(Video(frames, np.arange(len(frames))), params, detector)
-    return hold_ends(track, len(frames))
+    if setup.tracks is not None:
+        track = read_published_track(setup.tracks / f"{clip_id}.npz", video.source_index)
+    else:
+        assert setup.detector is not None
+        assert setup.detector_params is not None
+        (track,) = find_tracks(video, ANY_FOOTAGE, _detector(setup.detector, setup.detector_params))
+    return hold_ends(track, n_frames)
 
 
 def hold_ends(track: FaceTrack, n_frames: int) -> WholeTrack:
     """`track` over all of `n_frames` frames, its first place before it and its last behind it."""
-    place = np.clip(np.arange(n_frames) - track.start, 0, len(track) - 1)
-    return WholeTrack(track.boxes[place], track.landmarks[place], len(track))
+    place = np.arange(n_frames) - track.start
+    held = np.clip(place, 0, len(track) - 1)
+    return WholeTrack(track.boxes[held], track.landmarks[held], int((held == place).sum()))
 
 
 def _decode(path: Path) -> tuple[Video, NDArray[np.int16]]:

@@ -13,15 +13,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from synctalk.corpora.folder import SUFFIXES
-from synctalk.corpora.listing import is_hidden, iter_list, require_inside
+from synctalk.corpora.listing import VIDEO_SUFFIXES, iter_files, read_list, require_inside
 from synctalk.corpora.records import write_table
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, UserError
 
 
 class Finding(StrEnum):
-    """What can be said of a clip beside its scores: the whole set of values in the `finding` column of notes.parquet."""
+    """What can be said of a clip beside its scores: all values of the `finding` column of notes.parquet."""
 
     MISSING = "missing"
     EXTRA = "extra"
@@ -101,17 +100,16 @@ def videos_below(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         raise UserError(root, "is no folder", "give the folder of the videos")
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if path.suffix.lower() not in SUFFIXES or is_hidden(path) or not path.is_file():
+    for relative in iter_files(root):
+        if relative.suffix.lower() not in VIDEO_SUFFIXES:
             continue
         clip_id = relative.with_suffix("").as_posix()
         if clip_id in found:
-            raise UserError(path, f"has the same name as {found[clip_id].name}", "rename one of them")
-        found[clip_id] = path
+            raise UserError(root / relative, f"has the same name as {found[clip_id].name}", "rename one of them")
+        found[clip_id] = root / relative
     if not found:
-        raise UserError(root, f"holds no video ({', '.join(sorted(SUFFIXES))})", "give the folder of the videos")
-    return found
+        raise UserError(root, f"holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})", "give the folder of the videos")
+    return dict(sorted(found.items()))
 
 
 def match_folders(
@@ -130,8 +128,7 @@ def match_folders(
     """
     made = videos_below(generated)
     real = videos_below(reference) if reference else {}
-    ids = [name for name, _ in iter_list(wanted)] if wanted else sorted(real) if reference else sorted(made)
-    ids = list(dict.fromkeys(ids))
+    ids = _listed(wanted) if wanted else list(real) if reference else list(made)
     notes = [Note(name, Finding.MISSING, False, "no generated video of this name") for name in ids if name not in made]
     notes += [Note(name, Finding.EXTRA, False, "no such clip is asked for") for name in sorted(set(made) - set(ids))]
     pairs = []
@@ -144,6 +141,14 @@ def match_folders(
         notes += [note] if note else []
         pairs.append(Pair(name, made[name], real.get(name), name in real, text))
     return Matching(tuple(pairs), tuple(notes))
+
+
+def _listed(path: Path) -> list[str]:
+    """Ids that a list names, each once, in its order."""
+    listed, rejected = read_list(path)
+    if rejected:
+        raise UserError(path.with_name(rejected[0].id), rejected[0].detail, "mend the list")
+    return list(dict.fromkeys(line.name for line in listed))
 
 
 def match_crossed(generated: Path, filelist: Path, reference: Path | None, transcripts: Path | None) -> Matching:
@@ -185,7 +190,10 @@ def _crossed_lines(path: Path) -> list[tuple[str, str]]:
         words = line.split()
         if len(words) != 2:
             raise UserError(f"{path}:{number}", f"has {len(words)} words", "a line is `audio_id video_id`")
-        sound, picture = (require_inside(word, f"{path}:{number}") for word in words)
+        try:
+            sound, picture = map(require_inside, words)
+        except ClipError as error:
+            raise UserError(f"{path}:{number}", error.detail, "mend the list") from error
         ids.append((sound, picture))
     return ids
 

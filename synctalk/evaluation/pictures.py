@@ -31,9 +31,9 @@ class ImageScores:
     """Means over the frames of a clip; None where there is no face box.
 
     Of the face box resized to the face crop's size: `psnr` in floating point, `psnr_uint8` as the public evaluation
-    computes it, on wrapping bytes, which no pair of pictures can push below about 28 dB, and `ssim`. Of the mouth region
-    of that crop: `mouth_psnr` and `mouth_ssim`; `mean_mouth_psnr` is what a still picture would reach at best, the clip's
-    own mean mouth. Of the whole frame: `frame_psnr`, `frame_psnr_uint8` and `frame_ssim`.
+    computes it, on wrapping bytes, which no pair of pictures can push below about 28 dB, and `ssim`. Of the mouth
+    region of that crop: `mouth_psnr` and `mouth_ssim`; `mean_mouth_psnr` is what a still picture would reach at best,
+    the clip's own mean mouth. Of the whole frame: `frame_psnr`, `frame_psnr_uint8` and `frame_ssim`.
     """
 
     psnr: float | None

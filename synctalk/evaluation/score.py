@@ -32,8 +32,8 @@ from synctalk.training.text import Tokenizer
 class ClipScore:
     """Every figure of one clip of one method; None where it was not asked for or does not apply.
 
-    Image scores (see `ImageScores`) are None for ground truth. `lse_c_other` is LSE-C against another clip's sound: what
-    chance looks like. Edits turn the reference into the hypothesis, in words and in characters.
+    Image scores (see `ImageScores`) are None for ground truth. `lse_c_other` is LSE-C against another clip's sound:
+    what chance looks like. Edits turn the reference into the hypothesis, in words and in characters.
     """
 
     id: str

@@ -48,6 +48,18 @@ class TrackParams:
     """Share of the clip that the track must cover; less is `face_lost`."""
 
 
+ANY_FOOTAGE = TrackParams(
+    detect_every=3,
+    max_gap_s=0.6,
+    smooth_frames=7,
+    shot_threshold=12.0,
+    several_faces="largest",
+    min_face_px=32,
+    min_cover=0.0,
+)
+"""How faces are tracked in footage of any kind, where what is not found is left alone instead of rejected."""
+
+
 @dataclass(frozen=True)
 class Detection:
     """One face in one frame: box [4] and landmarks [5, 2] in pixels, score 0..1."""

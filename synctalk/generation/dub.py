@@ -22,7 +22,7 @@ from synctalk.errors import ClipError, UserError
 from synctalk.faces.blend import blend_back, colour_map, map_colours
 from synctalk.faces.crop import crop_face, whole_boxes
 from synctalk.faces.detect import Detector
-from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
+from synctalk.faces.track import ANY_FOOTAGE, Detection, FaceTrack, choose_tracks, shot_changes, thumbnail
 from synctalk.features import stacked_log_fbank
 from synctalk.generation.faces import generate_faces
 from synctalk.jobs import progress_bar
@@ -32,16 +32,6 @@ from synctalk.media.read import require_video
 from synctalk.models.synctalklip import SyncTalklip
 from synctalk.timebase import FPS, SAMPLE_RATE
 
-TRACK = TrackParams(
-    detect_every=3,
-    max_gap_s=0.6,
-    smooth_frames=7,
-    shot_threshold=12.0,
-    several_faces="largest",
-    min_face_px=32,
-    min_cover=0.0,
-)
-"""How faces are tracked in footage of any kind; dubbing keeps what it finds and leaves the rest of the video alone."""
 MIN_TRACK_S = 0.4
 """A face that is seen for a shorter time, in a longer shot, is a false find: what looks like a face for a moment."""
 BATCH_FRAMES = 64
@@ -83,9 +73,9 @@ def look(path: Path, stream: VideoStream, detector: Detector) -> Footage:
         progress_bar(iterable=frames, total=stream.n_frames, desc="find faces", unit="frame")
     ):
         thumbnails.append(thumbnail(frame))
-        if number % TRACK.detect_every == 0 or number == stream.n_frames - 1:
+        if number % ANY_FOOTAGE.detect_every == 0 or number == stream.n_frames - 1:
             sampled.append((number, detector(frame)))
-    return Footage(sampled, shot_changes(np.stack(thumbnails), TRACK.shot_threshold))
+    return Footage(sampled, shot_changes(np.stack(thumbnails), ANY_FOOTAGE.shot_threshold))
 
 
 def shot_tracks(footage: Footage, n_frames: int, fps: float) -> list[FaceTrack]:
@@ -94,7 +84,7 @@ def shot_tracks(footage: Footage, n_frames: int, fps: float) -> list[FaceTrack]:
     for start, stop in pairwise([0, *footage.cuts, n_frames]):
         inside = [(number - start, found) for number, found in footage.sampled if start <= number < stop]
         try:
-            (track,) = choose_tracks(inside, [], stop - start, TRACK, round(fps))
+            (track,) = choose_tracks(inside, [], stop - start, ANY_FOOTAGE, round(fps))
         except ClipError:
             continue
         if len(track) < min(MIN_TRACK_S * fps, stop - start):

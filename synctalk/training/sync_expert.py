@@ -32,8 +32,8 @@ class SyncExpertParams:
     checkpoint: str
     """Published weights to take as they are (`syncnet_v2.model`); "" trains the judge here."""
     view: View
-    """What it sees: `frame` (the whole frame: Wav2Lip's protocol for LRS, as the paper), `tracked` (SyncNet's own crop for
-    footage in the wild), or our `face` or `mouth` crops.
+    """What it sees: `frame` (the whole frame: Wav2Lip's protocol for LRS, as the paper), `tracked` (SyncNet's own crop
+    for footage in the wild), or our `face` or `mouth` crops.
     """
     model: SyncNetConfig
     corpora: tuple[str, ...]

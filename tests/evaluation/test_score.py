@@ -120,7 +120,7 @@ def test_wer_is_over_the_words_of_the_corpus_and_no_mean_of_clips() -> None:
 def test_means_by_hand_and_no_image_figures_of_ground_truth() -> None:
     scores = [replace(SCORE, lse_c=float(c), offset=o) for c, o in ((1, -1), (2, 0), (6, 5), (3, -8))]
     figures = summarise(scores, "wer1")
-    assert set(figures) == {"lse_c", "lse_d", "offset", "lse_c_other", "offset_within_1", "wer1"}
+    assert set(figures) == {"lse_c", "lse_d", "offset", "lse_c_other", "offset_within_1", "wer1", "cer"}
     assert figures["lse_c"].value == 3.0
     assert figures["offset"].value == -1.0
     assert figures["offset_within_1"].value == 0.5

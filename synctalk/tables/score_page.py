@@ -1,0 +1,137 @@
+"""What `synctalk score` shows: a table of figures as text and CSV, and a page that opens offline.
+
+The page lists every clip, worst first, and plays the videos where they lie.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from synctalk.evaluation.bootstrap import Interval
+from synctalk.evaluation.folder import Scored
+from synctalk.evaluation.pairs import Matching
+
+MEANINGS = {
+    "lse_c": ("LSE-C ↑", "SyncNet's confidence: how much the best shift of the sound stands out"),
+    "lse_d": ("LSE-D ↓", "SyncNet's distance at the best shift"),
+    "lse_c_other": ("LSE-C, other sound", "the same with the sound of another clip: what chance looks like"),
+    "offset": ("offset, frames", "mean best shift; LSE cannot see it"),
+    "offset_within_1": ("offset within 1", "share of clips whose best shift is at most one frame"),
+    "psnr": ("PSNR ↑", "face box at 96 x 96, floating point, dB"),
+    "psnr_uint8": (
+        "PSNR (uint8) ↑",
+        "the same as published code computes it: bytes wrap",
+    ),
+    "ssim": ("SSIM ↑", "face box at 96 x 96; Gaussian window, sigma 1.5"),
+    "mouth_psnr": ("mouth PSNR ↑", "mouth region of that box, dB"),
+    "mouth_ssim": ("mouth SSIM ↑", "mouth region of that box"),
+    "mean_mouth_psnr": ("mean mouth PSNR", "what the clip's own mean mouth would score: a still picture at its best"),
+    "frame_psnr": ("frame PSNR ↑", "whole frame, dB"),
+    "frame_psnr_uint8": ("frame PSNR (uint8) ↑", "whole frame, as published code computes it"),
+    "frame_ssim": ("frame SSIM ↑", "whole frame"),
+    "wer": ("WER % ↓", "word edits over words of all clips; lower case, punctuation kept"),
+    "cer": ("CER % ↓", "character edits over characters of all clips"),
+}
+"""Heading and meaning of every figure."""
+WHY_TWO_PSNRS = (
+    "Published code subtracts bytes, which wrap around at 256, so that its PSNR of unlike faces is near 28 dB whatever "
+    "they show; the PSNR in floating point measures them."
+)
+VIEWS = {
+    "frame": "whole frames (protocol of LRS)",
+    "tracked": "tracked faces (SyncNet's own crop)",
+    "face": "face crops",
+    "mouth": "mouth regions",
+}
+SHOWN_OFFSET = 5
+COLUMNS = ("lse_c", "lse_d", "offset", "psnr", "ssim", "mouth_psnr", "frame_psnr")
+"""Figures of a clip that the page lists."""
+
+
+def to_markdown(figures: Mapping[str, Interval]) -> str:
+    """One row a figure: mean, 95 % interval, clips, and what it is."""
+    lines = ["| figure | mean | 95 % interval | clips | |", "|---|---:|---:|---:|---|"]
+    for name, (heading, meaning) in MEANINGS.items():
+        if name in figures:
+            f = figures[name]
+            lines.append(f"| {heading} | {f.value:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(figures: Mapping[str, Interval]) -> str:
+    """One line a figure: metric, value, low, high, n."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["metric", "value", "low", "high", "n"])
+    writer.writerows([name, f"{f.value:.6g}", f"{f.low:.6g}", f"{f.high:.6g}", f.n] for name, f in figures.items())
+    return out.getvalue()
+
+
+def in_words(setting: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Protocol and judges as the page names them."""
+    lse, wer, mouth = setting["lse"], setting["wer"], setting["mouth"]
+    lines = []
+    if lse:
+        lines.append(("LSE", f"{lse['file']} sees {VIEWS[lse['sees']]}"))
+    if wer:
+        beam = wer["beam"]
+        lines.append(("WER", f"{wer['file']}, beam {beam['beam']}, at most {beam['max_tokens']} word pieces"))
+    if mouth:
+        lines.append(("mouth region", f"{mouth['mode'].replace('_', ' ')}, {mouth['size']} pixels"))
+    lines.append(("faces", setting["faces"] or "not looked for: whole frames only"))
+    lines += [(f"sha256 of {name}", digest) for name, digest in setting["sha256"].items()]
+    return lines
+
+
+def histogram(offsets: list[int]) -> list[dict[str, Any]]:
+    """Clips at each offset, those up to `SHOWN_OFFSET` always: offset, count, and height of the bar, 0..100."""
+    if not offsets:
+        return []
+    counts = Counter(offsets)
+    most = max(counts.values())
+    places = range(min(*offsets, -SHOWN_OFFSET), max(*offsets, SHOWN_OFFSET) + 1)
+    return [{"offset": place, "count": counts[place], "height": 100 * counts[place] / most} for place in places]
+
+
+def write_pages(scored: Scored, matching: Matching, setting: Mapping[str, Any], out: Path) -> str:
+    """Write table.md, table.csv and report.html into `out`; returns what the terminal shows."""
+    table = to_markdown(scored.figures)
+    (out / "table.md").write_text(table, encoding="utf-8")
+    (out / "table.csv").write_text(to_csv(scored.figures), encoding="utf-8")
+    environment = Environment(loader=PackageLoader("synctalk.tables", "."), autoescape=select_autoescape(["html"]))
+    page = environment.get_template("score.html").render(
+        figures=[(*MEANINGS[name], scored.figures[name]) for name in MEANINGS if name in scored.figures],
+        why=WHY_TWO_PSNRS if "psnr_uint8" in scored.figures else "",
+        setting=in_words(setting),
+        columns=[(name, MEANINGS[name][0]) for name in COLUMNS],
+        clips=_rows(scored, matching, out),
+        notes=[asdict(note) for note in scored.notes],
+        bars=histogram([score.offset for score in scored.scores if score.offset is not None]),
+    )
+    (out / "report.html").write_text(page, encoding="utf-8")
+    left_out = len({note.id for note in scored.notes if not note.scored})
+    words = [f"{len(scored.scores)} clips scored, {left_out} not, {len(scored.notes)} notes ({out / 'notes.parquet'})"]
+    kinds = Counter(str(note.finding) for note in scored.notes)
+    words += [f"  {kind}: {count}" for kind, count in sorted(kinds.items())]
+    return "\n".join([*words, "", table, f"page: {out / 'report.html'}"])
+
+
+def _rows(scored: Scored, matching: Matching, out: Path) -> list[dict[str, Any]]:
+    """Clips for the page, worst LSE-C (or mouth) first, with the way from the page to their videos."""
+    pairs = {pair.id: pair for pair in matching.pairs}
+    rows = []
+    for score in scored.scores:
+        pair = pairs[score.id]
+        videos = {"generated": pair.generated, "real": pair.reference}
+        links = {name: Path(os.path.relpath(path, out)).as_posix() for name, path in videos.items() if path is not None}
+        rows.append({**asdict(score), "links": links})
+    return sorted(rows, key=lambda row: (row["lse_c"] or 0.0, row["mouth_psnr"] or 0.0, row["id"]))

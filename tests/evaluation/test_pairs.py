@@ -1,0 +1,118 @@
+"""Which video belongs to which, and that nothing without a partner is dropped in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from synctalk.errors import UserError
+from synctalk.evaluation.pairs import Finding, Note, match_crossed, match_folders, videos_below, write_notes
+
+
+def files(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("Text:  PLACE RED\n" if name.endswith(".txt") else "")
+    root.mkdir(exist_ok=True)
+    return root
+
+
+def found(notes: tuple[Note, ...]) -> set[tuple[str, Finding, bool]]:
+    return {(note.id, note.finding, note.scored) for note in notes}
+
+
+def test_videos_are_matched_by_path_whatever_their_suffix(tmp_path: Path) -> None:
+    made = files(tmp_path / "made", "x/1.mp4", "y/1.avi", "x/note.doc", "x/._1.mp4")
+    real = files(tmp_path / "real", "x/1.mpg", "y/1.mp4")
+    said = files(tmp_path / "said", "x/1.txt", "y/1.txt")
+    matching = match_folders(made, real, said)
+    assert [(pair.id, pair.generated.name, pair.reference) for pair in matching.pairs] == [
+        ("x/1", "1.mp4", real / "x/1.mpg"),
+        ("y/1", "1.avi", real / "y/1.mp4"),
+    ]
+    assert all(pair.comparable and pair.transcript == "place red" for pair in matching.pairs)
+    assert matching.notes == ()
+
+
+def test_what_has_no_partner_is_noted(tmp_path: Path) -> None:
+    made = files(tmp_path / "made", "1.mp4", "2.mp4", "9.mp4")
+    real = files(tmp_path / "real", "1.mp4", "2.mp4", "3.mp4")
+    said = files(tmp_path / "said", "1.txt")
+    matching = match_folders(made, real, said)
+    assert [pair.id for pair in matching.pairs] == ["1", "2"]
+    assert found(matching.notes) == {
+        ("3", Finding.MISSING, False),
+        ("9", Finding.EXTRA, False),
+        ("2", Finding.NO_TRANSCRIPT, True),
+    }
+
+
+def test_without_real_videos_every_generated_one_is_scored(tmp_path: Path) -> None:
+    matching = match_folders(files(tmp_path / "made", "1.mp4", "2.mp4"), None, None)
+    assert [(pair.id, pair.reference, pair.comparable, pair.transcript) for pair in matching.pairs] == [
+        ("1", None, False, None),
+        ("2", None, False, None),
+    ]
+    assert matching.notes == ()
+
+
+def test_a_list_says_which_and_in_what_order(tmp_path: Path) -> None:
+    made = files(tmp_path / "made", "a/1.mp4", "a/2.mp4", "a/3.mp4")
+    real = files(tmp_path / "real", "a/1.mp4", "a/3.mp4")
+    (tmp_path / "list.txt").write_text("a/3 NF\n\na/1 MV\na/3\na/7\na/2\n")
+    matching = match_folders(made, real, None, tmp_path / "list.txt")
+    assert [pair.id for pair in matching.pairs] == ["a/3", "a/1", "a/2"]
+    assert found(matching.notes) == {("a/7", Finding.MISSING, False), ("a/2", Finding.NO_REFERENCE, True)}
+
+
+def test_lines_of_wav2lip_name_sound_and_picture(tmp_path: Path) -> None:
+    made = files(tmp_path / "made", "0.mp4", "2.mp4", "3.mp4")
+    real = files(tmp_path / "real", "x/1.mp4", "x/2.mp4")
+    said = files(tmp_path / "said", "x/2.txt", "x/1.txt")
+    (tmp_path / "test.txt").write_text("x/2 x/1\nx/1 x/2\nx/1 x/9\n")
+    matching = match_crossed(made, tmp_path / "test.txt", real, said)
+    assert [(pair.id, pair.reference, pair.comparable, pair.transcript) for pair in matching.pairs] == [
+        ("0", real / "x/1.mp4", False, "place red"),
+        ("2", None, False, "place red"),
+    ]
+    assert found(matching.notes) == {
+        ("1", Finding.MISSING, False),
+        ("2", Finding.NO_REFERENCE, True),
+        ("3", Finding.EXTRA, False),
+    }
+
+
+@pytest.mark.parametrize("line", ["x/1", "x/1 x/2 x/3", "../x/1 x/2", "/x/1 x/2"])
+def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
+    made = files(tmp_path / "made", "0.mp4")
+    (tmp_path / "test.txt").write_text(f"x/1 x/2\n{line}\n")
+    with pytest.raises(UserError, match=r"test\.txt:2"):
+        match_crossed(made, tmp_path / "test.txt", None, None)
+
+
+def test_a_list_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    made = files(tmp_path / "made", "0.mp4")
+    (tmp_path / "list.txt").write_text("0\n../0\n")
+    with pytest.raises(UserError, match=r"list\.txt:2"):
+        match_folders(made, None, None, tmp_path / "list.txt")
+
+
+def test_folders_without_videos_and_double_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no folder"):
+        videos_below(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="holds no video"):
+        videos_below(files(tmp_path / "texts", "1.txt"))
+    with pytest.raises(UserError, match="the same name"):
+        videos_below(files(tmp_path / "double", "1.mp4", "1.mkv"))
+
+
+def test_notes_are_written_sorted(tmp_path: Path) -> None:
+    notes = [Note("b", Finding.EXTRA, False, "x"), Note("a", Finding.SHORTER, True, "y")]
+    write_notes(tmp_path / "notes.parquet", notes)
+    rows = pq.read_table(tmp_path / "notes.parquet").to_pylist()
+    assert [(row["id"], row["finding"], row["scored"]) for row in rows] == [
+        ("a", "shorter", True),
+        ("b", "extra", False),
+    ]

@@ -1,0 +1,328 @@
+"""Scoring of foreign videos: what is found of a pair, resuming, worker counts, and the command from end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+from footage import noise, waves
+from training.tiny import CROP, MOUTH, reader, tokenizer
+
+from synctalk.checkpoints import save
+from synctalk.checkpoints.importing import file_sha256
+from synctalk.cli import main
+from synctalk.errors import UserError
+from synctalk.evaluation import folder
+from synctalk.evaluation.foreign import Setup, film_pair
+from synctalk.evaluation.pairs import Finding, Matching, Pair
+from synctalk.evaluation.pictures import compare_images
+from synctalk.evaluation.setting import Wanted, assemble
+from synctalk.faces.align import MouthParams
+from synctalk.media import write_video
+from synctalk.models.syncnet import SyncNet, SyncNetConfig
+from synctalk.tables.score_page import histogram
+
+MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64)
+NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, face_size=96, detector=None)
+LENGTHS = (20, 22, 24, 21, 23)
+
+
+def film(path: Path, frames: np.ndarray, seed: int, n_sound: int | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, frames, audio=noise(n_sound or len(frames), seed), lossless=True)
+    return path
+
+
+def track(path: Path, n_frames: int, box: tuple[int, int, int, int] = (30, 30, 126, 126)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    marks = np.float32([[60, 60], [90, 60], [75, 80], [62, 100], [88, 100]])
+    np.savez(path, boxes=np.tile(np.float32(box), (n_frames, 1)), landmarks=np.tile(marks, (n_frames, 1, 1)))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """made/, real/, said/, tracks/ of five clips; the made ones are 10 grey levels brighter in their lower half."""
+    root = tmp_path_factory.mktemp("clips")
+    for number, n_frames in enumerate(LENGTHS):
+        frames = waves(n_frames, number)
+        film(root / "real" / f"s/{number}.mp4", frames, number)
+        made = frames.copy()
+        made[:, 80:] += 10
+        film(root / "made" / f"s/{number}.mp4", made, number)
+        (root / "said" / "s").mkdir(parents=True, exist_ok=True)
+        (root / "said" / f"s/{number}.txt").write_text("Text:  BIN BLUE AT F ONE NOW\n")
+        track(root / "tracks" / f"s/{number}.npz", n_frames)
+    return root
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sync.safetensors (sees mouths), whole.safetensors (does not say), observer/model.safetensors."""
+    root = tmp_path_factory.mktemp("judges")
+    torch.manual_seed(0)
+    small = {"lip_widths": (4,) * 6, "audio_widths": (4,) * 6, "d_hidden": 8, "d_embedding": 16}
+    own = SyncNet(SyncNetConfig(image_size=48, in_channels=1, **small)).eval()
+    save(own, root / "sync.safetensors", {"view": "mouth", "mouth": asdict(MOUTH_PARAMS)})
+    save(SyncNet(SyncNetConfig(image_size=48, **small)).eval(), root / "whole.safetensors")
+    pieces = tokenizer()
+    (root / "observer").mkdir()
+    about = {"crop": CROP, "mouth": asdict(MOUTH_PARAMS)}
+    save(reader(vocabulary=len(pieces)), root / "observer" / "model.safetensors", about)
+    (root / "observer" / "tokenizer.model").write_bytes(pieces.model)
+    return root
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> object:
+    monkeypatch.setattr(sys, "argv", ["synctalk", "score", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return caught.value.code
+
+
+def arguments(clips: Path, judges: Path, out: Path) -> list[object]:
+    return [
+        clips / "made", "--reference", clips / "real", "--transcripts", clips / "said", "--tracks", clips / "tracks",
+        "--sync", judges / "sync.safetensors", "--observer", judges / "observer" / "model.safetensors",
+        "--beam", 2, "--max-tokens", 4, "-o", out,
+    ]  # fmt: skip
+
+
+def pair(made: Path, real: Path | None = None, *, comparable: bool = True) -> Pair:
+    return Pair("c", made, real, comparable and real is not None, None)
+
+
+# what is found of one pair
+
+
+def test_pictures_are_compared_by_hand(tmp_path: Path) -> None:
+    real = waves(20, 0)
+    made = real.copy()
+    made[:, 80:] += 10
+    filmed = film_pair(pair(film(tmp_path / "a.mp4", made, 0), film(tmp_path / "b.mp4", real, 0)), NO_FACES)
+    assert filmed.notes == ()
+    assert filmed.footage is not None
+    assert filmed.footage.images == compare_images(real, made, None, 96)
+    assert filmed.footage.images.frame_psnr == pytest.approx(20 * np.log10(255 / np.sqrt(50)))
+    assert filmed.footage.images.psnr is None
+    assert filmed.footage.pictures.shape == (20, 3, 48, 48)
+
+
+@pytest.mark.parametrize(("n_made", "finding"), [(17, Finding.SHORTER), (26, Finding.LONGER)])
+def test_unequal_lengths_are_noted_and_what_both_have_is_scored(tmp_path: Path, n_made: int, finding: Finding) -> None:
+    made, real = film(tmp_path / "a.mp4", waves(n_made, 0), 0), film(tmp_path / "b.mp4", waves(20, 0), 0)
+    filmed = film_pair(pair(made, real), NO_FACES)
+    assert [(note.finding, note.scored) for note in filmed.notes] == [(finding, True)]
+    assert filmed.footage is not None
+    assert filmed.footage.n_frames == min(n_made, 20)
+    assert filmed.footage.images is not None
+    assert filmed.footage.images.frame_psnr == 100.0
+
+
+def test_crossed_pairs_keep_their_length_and_are_not_compared(tmp_path: Path) -> None:
+    made, real = film(tmp_path / "a.mp4", waves(26, 0), 0), film(tmp_path / "b.mp4", waves(20, 1), 0)
+    filmed = film_pair(pair(made, real, comparable=False), NO_FACES)
+    assert filmed.footage is not None
+    assert (filmed.footage.n_frames, filmed.footage.images, filmed.notes) == (26, None, ())
+
+
+def test_another_picture_size_is_noted(tmp_path: Path) -> None:
+    made, real = film(tmp_path / "a.mp4", waves(20, 0)[:, :96, :128], 0), film(tmp_path / "b.mp4", waves(20, 0), 0)
+    filmed = film_pair(pair(made, real), NO_FACES)
+    assert [(note.finding, note.scored) for note in filmed.notes] == [(Finding.OTHER_SIZE, True)]
+    assert filmed.footage is not None
+    assert filmed.footage.images is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "finding"),
+    [
+        ("broken", Finding.UNREADABLE),
+        ("empty", Finding.UNREADABLE),
+        ("mute", Finding.NO_SOUND),
+        ("short", Finding.TOO_SHORT),
+        ("little sound", Finding.TOO_SHORT),
+        ("broken real", Finding.UNREADABLE),
+    ],
+)
+def test_what_cannot_be_scored_says_why(tmp_path: Path, fault: str, finding: Finding) -> None:
+    real = film(tmp_path / "real.mp4", waves(20, 0), 0)
+    made = tmp_path / "made.mp4"
+    if fault == "mute":
+        write_video(made, waves(20, 0), lossless=True)
+    else:
+        n_frames = 6 if fault == "short" else 20
+        film(made, waves(n_frames, 0), 0, n_sound=6 if fault == "little sound" else n_frames)
+    if fault == "broken":
+        made.write_bytes(made.read_bytes()[:300])
+    if fault == "empty":
+        made.write_bytes(b"")
+    if fault == "broken real":
+        real.write_bytes(b"not a video")
+    filmed = film_pair(pair(made, real), NO_FACES)
+    assert filmed.footage is None
+    assert filmed.notes[-1].finding == finding
+    assert not filmed.notes[-1].scored
+
+
+def test_a_face_that_is_nowhere(tmp_path: Path) -> None:
+    made = film(tmp_path / "a.mp4", waves(20, 0), 0)
+    without = replace(NO_FACES, detector="tracks", tracks=tmp_path)
+    filmed = film_pair(pair(made), without)
+    assert [(note.finding, note.scored) for note in filmed.notes] == [(Finding.NO_FACE, True)]
+    assert filmed.footage is not None
+    needs = replace(without, view="tracked")
+    filmed = film_pair(pair(made), needs)
+    assert [(note.finding, note.scored) for note in filmed.notes] == [(Finding.NO_FACE, False)]
+    assert filmed.footage is None
+
+
+# the whole command
+
+
+@pytest.fixture(scope="module")
+def done(clips: Path, judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("scores")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYNCTALK_WORKERS", "1")
+        assert command(patch, *arguments(clips, judges, out)) == 0
+    return out
+
+
+def test_every_clip_has_a_row_and_every_figure_an_interval(done: Path) -> None:
+    rows = pd.read_parquet(done / "clips.parquet").set_index("id")
+    assert rows["n_frames"].tolist() == list(LENGTHS)
+    assert (rows["reference"] == "bin blue at f one now").all()
+    assert rows["n_words"].tolist() == [6] * 5
+    assert rows["n_chars"].tolist() == [21] * 5
+    assert rows["frame_psnr"].to_numpy() == pytest.approx(20 * np.log10(255 / np.sqrt(50)))
+    # rows 80..125 of the box 30..125 are brighter
+    assert rows["psnr"].to_numpy() == pytest.approx(20 * np.log10(255 / np.sqrt(100 * 46 / 96)), abs=0.05)
+    summary = json.loads((done / "summary.json").read_text())
+    assert summary["clips"] == {"scored": 5, "not_scored": 0, "notes": {}}
+    assert summary["figures"]["lse_c"]["n"] == 5
+    assert summary["figures"]["lse_c"]["value"] == pytest.approx(rows["lse_c"].mean())
+    assert summary["figures"]["wer"]["value"] == pytest.approx(100 * rows["edits"].sum() / 30)
+    assert summary["setting"]["lse"]["sees"] == "mouth"
+
+
+def test_the_summary_names_the_judges_by_hash(done: Path, judges: Path) -> None:
+    hashes = json.loads((done / "summary.json").read_text())["setting"]["sha256"]
+    assert file_sha256(judges / "sync.safetensors") in hashes.values()
+    assert file_sha256(judges / "observer" / "model.safetensors") in hashes.values()
+
+
+def test_tables_and_page_are_written(done: Path, clips: Path) -> None:
+    assert {path.name for path in done.iterdir()} == {
+        "clips.parquet", "notes.parquet", "summary.json", "table.md", "table.csv", "report.html",
+    }  # fmt: skip
+    table = pd.read_csv(done / "table.csv").set_index("metric")
+    assert f"{table.loc['ssim', 'value']:.3f}" in (done / "table.md").read_text()
+    page = (done / "report.html").read_text()
+    for number in range(5):
+        link = os.path.relpath(clips / "made" / f"s/{number}.mp4", done)
+        assert f'src="{link}"' in page
+    assert "http" not in page.replace("http-equiv", "")
+    worst = pd.read_parquet(done / "clips.parquet").sort_values(["lse_c"])["id"].tolist()
+    assert sorted(worst, key=lambda name: page.index(f'data-id="{name}"')) == worst
+
+
+def test_eight_workers_find_the_same(
+    done: Path, clips: Path, judges: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTALK_WORKERS", "8")
+    assert command(monkeypatch, *arguments(clips, judges, tmp_path)) == 0
+    for name in ("clips.parquet", "notes.parquet", "summary.json"):
+        assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
+
+
+def test_an_interrupted_run_goes_on_and_ends_the_same(
+    done: Path, clips: Path, judges: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTALK_WORKERS", "1")
+    monkeypatch.setattr(folder, "PART", 2)
+    scored: list[int] = []
+    score = folder.score_footage
+
+    def count(*words: object) -> object:
+        if len(scored) == 2:
+            raise KeyboardInterrupt
+        found = score(*words)  # type: ignore[arg-type]
+        scored.append(len(found))
+        return found
+
+    monkeypatch.setattr(folder, "score_footage", count)
+    assert command(monkeypatch, *arguments(clips, judges, tmp_path)) != 0
+    monkeypatch.setattr(folder, "score_footage", lambda *words: scored.append(-1) or score(*words))
+    assert command(monkeypatch, *arguments(clips, judges, tmp_path)) == 0
+    assert scored == [2, 2, -1]
+    # parts of two clips have other neighbours for the other sound
+    both = [pq.read_table(path / "clips.parquet").drop(["lse_c_other"]) for path in (tmp_path, done)]
+    assert both[0].equals(both[1])
+
+
+def test_only_pictures(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [clips / "made", "--reference", clips / "real", "--no-lse", "-o", tmp_path]
+    assert command(monkeypatch, *words) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert set(summary["figures"]) == {"frame_psnr", "frame_psnr_uint8", "frame_ssim"}
+
+
+@pytest.mark.parametrize(("protocol", "view"), [("lrs", "frame"), ("face", "tracked")])
+def test_protocols_of_a_published_judge(
+    clips: Path, judges: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, view: str
+) -> None:
+    words = [clips / "made", "--tracks", clips / "tracks", "--sync", judges / "whole.safetensors"]
+    assert command(monkeypatch, *words, "--protocol", protocol, "-o", tmp_path) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["setting"]["lse"]["sees"] == view
+    assert summary["figures"]["lse_d"]["n"] == 5
+
+
+def wanted(**change: object) -> Wanted:
+    plain = Wanted(
+        sync=None, protocol=None, observer=None, roi="mean_face", beam=5, max_tokens=10, detector=None,
+        detector_params=None, tracks=None,
+    )  # fmt: skip
+    return replace(plain, **change)  # type: ignore[arg-type]
+
+
+def test_what_a_judge_cannot_be_is_refused(judges: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="was trained to see mouth"):
+        assemble(wanted(sync=judges / "sync.safetensors", protocol="lrs", tracks=tmp_path))
+    with pytest.raises(UserError, match="nothing finds them"):
+        assemble(wanted(sync=judges / "whole.safetensors", protocol="face"))
+    with pytest.raises(UserError, match="is not there"):
+        assemble(wanted(sync=judges / "nowhere.safetensors"))
+
+
+def test_nothing_to_score_by(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = command(monkeypatch, clips / "made", "--no-lse", "-o", tmp_path)
+    assert "nothing to score by" in str(message)
+
+
+def test_a_folder_of_which_nothing_can_be_scored(tmp_path: Path) -> None:
+    made = tmp_path / "made.mp4"
+    made.write_bytes(b"")
+    panel = assemble(wanted())
+    matching = Matching((Pair("c", made, None, False, None),), ())
+    scored = folder.score_matching(matching, NO_FACES, panel.judges, judged_by=(), wer_name="wer", out=tmp_path)
+    assert scored.scores == ()
+    assert scored.figures == {}
+    assert [note.finding for note in scored.notes] == [Finding.UNREADABLE]
+
+
+def test_offsets_by_hand() -> None:
+    bars = histogram([0, 0, -7])
+    assert [bar["offset"] for bar in bars] == list(range(-7, 6))
+    assert {bar["offset"]: (bar["count"], bar["height"]) for bar in bars if bar["count"]} == {
+        0: (2, 100.0),
+        -7: (1, 50.0),
+    }
