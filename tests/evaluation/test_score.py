@@ -147,7 +147,7 @@ def test_takes_are_one_a_sample_with_its_own_clip(tmp_path: Path) -> None:
 
 def test_takes_of_several_faces_share_their_clip_and_have_their_own_videos(tmp_path: Path) -> None:
     shards = samples(tmp_path / "shards", 2).shards
-    shards.rows[:] = [replace(row, clip="both") for row in shards.rows]
+    shards.rows = [replace(row, clip="both") for row in shards.rows]
     for row in shards.rows:
         path = tmp_path / "made" / f"{row.id}.mp4"
         path.parent.mkdir(parents=True)
