@@ -8,7 +8,7 @@ from pathlib import Path
 
 from synctalk.corpora.records import Clip, ClipTable, Rejected
 from synctalk.errors import UserError
-from synctalk.faces.detect import Detector, DetectorParams, make_detector
+from synctalk.faces.detect import Detector, DetectorParams, make_detector, onnx_provider
 from synctalk.faces.extract import STAGE, CropParams, check_face_ids, crop_clip
 from synctalk.jobs import digest
 from synctalk.parts import PartStage, Row, Tally, run_parts
@@ -95,7 +95,8 @@ def crop_corpus(
     """
     wanted = detector_params(detector, params)
     if wanted is not None:
-        make_detector(detector, wanted)
+        onnx_provider()
+        make_detector(detector, wanted, "cpu")  # a GPU that is taken up here would be lost to forked workers
         if params.track.several_faces == "all":
             check_face_ids(clips)
     stage = PartStage(

@@ -21,6 +21,7 @@ from synctalk.faces.quality import (
     check_loudness,
     check_motion,
 )
+from synctalk.faces.sample import sample_faces
 from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
@@ -64,11 +65,9 @@ def find_tracks(video: Video, params: TrackParams, detector: Detector) -> list[F
     Raises:
         ClipError: as `choose_tracks`.
     """
-    n_frames = len(video.frames)
-    sampled = sorted({*range(0, n_frames, params.detect_every), n_frames - 1})
-    detections = [(number, detector(video.frames[number])) for number in sampled]
-    thumbnails = np.stack([thumbnail(frame) for frame in video.frames])
-    return choose_tracks(detections, shot_changes(thumbnails, params.shot_threshold), n_frames, params, FPS)
+    cuts = shot_changes(np.stack([thumbnail(frame) for frame in video.frames]), params.shot_threshold)
+    sampled = sample_faces(video.frames, cuts, detector, params)
+    return choose_tracks(sampled, cuts, len(video.frames), params, FPS)
 
 
 def face_id(clip_id: str, number: int) -> str:

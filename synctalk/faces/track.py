@@ -1,17 +1,22 @@
 """From detections to one steady face track per clip.
 
 Detections are linked by overlap, never across a shot change; gaps are interpolated up to a limit; boxes and
-landmarks are smoothed within the clip only. Legend: T frames; a box is x1, y1, x2, y2 in pixels; landmarks are 5
-points, x then y: the eye on the image's left, the eye on its right, nose tip, mouth corner left, mouth corner right.
+landmarks are smoothed within the clip only.
+
+Legend: T frames; a box is x1, y1, x2, y2 in pixels; landmarks are N points, x then y. Detectors give 5: the eye on the
+image's left, the eye on its right, nose tip, mouth corner left, mouth corner right. Published tracks may have 68 (iBUG)
+or 106 (insightface's 2d106).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
@@ -22,6 +27,9 @@ from synctalk.section import section
 MIN_LINK_IOU = 0.3
 """Two detections of neighbouring samples belong to one face when they overlap at least so much."""
 
+LANDMARKS = (5, 68, 106)
+"""Points that a face may have: `FaceTrack`."""
+
 THUMBNAIL = 64
 """Pixels, about, of the pictures in which shot changes are found."""
 
@@ -31,7 +39,13 @@ class TrackParams:
     """How detections become a track (params.yaml: `crop.track`)."""
 
     detect_every: int
-    """Run the detector on every k-th frame and interpolate between."""
+    """Run the detector on every k-th frame of a shot and interpolate between."""
+    sure_iou: float
+    """Least overlap of a face in neighbouring samples, and with the place that its neighbours foretell; below it, the
+    detector looks at every frame between them.
+    """
+    sure_margin: float
+    """How far above the detector's `min_score` a score must lie; below it, the same."""
     max_gap_s: float
     """Longest stretch without a detection that is interpolated; a longer one ends the track."""
     smooth_frames: int
@@ -50,6 +64,8 @@ class TrackParams:
 
 ANY_FOOTAGE = TrackParams(
     detect_every=3,
+    sure_iou=0.8,
+    sure_margin=0.1,
     max_gap_s=0.6,
     smooth_frames=7,
     shot_threshold=12.0,
@@ -62,7 +78,7 @@ ANY_FOOTAGE = TrackParams(
 
 @dataclass(frozen=True)
 class Detection:
-    """One face in one frame: box [4] and landmarks [5, 2] in pixels, score 0..1."""
+    """One face in one frame: box [4] and landmarks [N, 2] in pixels, score 0..1."""
 
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32]
@@ -76,7 +92,7 @@ class FaceTrack:
     Attributes:
         start: first frame.
         boxes: float32 [T, 4].
-        landmarks: float32 [T, 5, 2].
+        landmarks: float32 [T, N, 2]; N as in `LANDMARKS`.
     """
 
     start: int
@@ -103,20 +119,19 @@ def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return intersection / union if union > 0 else 0.0
 
 
-def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A small grey picture of a frame, by leaving out rows and columns: what shot changes are found in."""
     small = frame[:: max(1, frame.shape[0] // THUMBNAIL), :: max(1, frame.shape[1] // THUMBNAIL)]
-    grey: NDArray[np.float32] = small.astype(np.float32).mean(-1)
-    return grey
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(small), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def shot_changes(thumbnails: NDArray[np.float32], threshold: float) -> list[int]:
+def shot_changes(thumbnails: NDArray[np.uint8], threshold: float) -> list[int]:
     """Frames at which a new shot begins: thumbnails [T, h, w] -> ascending frame numbers.
 
     A change is a mean absolute grey difference above `threshold` that also stands out four-fold from its
     neighbourhood, so that fast motion and flicker are no changes.
     """
-    difference = np.abs(np.diff(thumbnails, axis=0)).mean((1, 2))
+    difference = np.abs(np.diff(thumbnails.astype(np.int16), axis=0)).mean((1, 2))
     changes = []
     for i in np.flatnonzero(difference > threshold):
         around = np.concatenate([difference[max(0, i - 6) : i], difference[i + 1 : i + 7]])
@@ -148,15 +163,16 @@ def link(sampled: Sequence[tuple[int, Sequence[Detection]]], cuts: Sequence[int]
     return done + alive
 
 
-def _fill(chain: _Chain, shot: tuple[int, int], detect_every: int) -> FaceTrack:
-    """Every frame of a chain, linearly interpolated; its ends reach as far as one sampling step, within the shot."""
-    first = max(shot[0], chain.frames[0] - detect_every + 1)
-    last = min(shot[1] - 1, chain.frames[-1] + detect_every - 1)
+def _fill(chain: _Chain, shot: tuple[int, int], sampled: Sequence[int]) -> FaceTrack:
+    """Every frame of a chain, linearly interpolated; its ends reach to the next sample, where the face was not seen."""
+    before, after = bisect_left(sampled, chain.frames[0]) - 1, bisect_right(sampled, chain.frames[-1])
+    first = max(shot[0], sampled[before] + 1 if before >= 0 else shot[0])
+    last = min(shot[1] - 1, sampled[after] - 1 if after < len(sampled) else shot[1] - 1)
     values = np.stack([np.concatenate([d.box, d.landmarks.ravel()]) for d in chain.detections])
     wanted = np.arange(first, last + 1)
     columns = [np.interp(wanted, chain.frames, values[:, i]) for i in range(values.shape[1])]
     filled = np.stack(columns, axis=1).astype(np.float32)
-    return FaceTrack(first, filled[:, :4], filled[:, 4:].reshape(-1, 5, 2))
+    return FaceTrack(first, filled[:, :4], filled[:, 4:].reshape(len(filled), -1, 2))
 
 
 def smooth(track: FaceTrack, width: int) -> FaceTrack:
@@ -201,7 +217,7 @@ def _shot_tracks(
     if not inside:
         raise ClipError(Reason.NO_FACE, f"no face in the frames {shot[0]} to {shot[1] - 1}")
     presence = {id(chain): _presence(chain, sampled) for chain in inside}
-    tracks = {id(chain): _fill(chain, shot, params.detect_every) for chain in inside}
+    tracks = {id(chain): _fill(chain, shot, sampled) for chain in inside}
     main = max(inside, key=lambda chain: (presence[id(chain)], _size(tracks[id(chain)])))
     rivals = [
         chain

@@ -12,6 +12,8 @@ from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_track
 
 PARAMS = TrackParams(
     detect_every=1,
+    sure_iou=0.8,
+    sure_margin=0.1,
     max_gap_s=0.4,
     smooth_frames=1,
     shot_threshold=12.0,
