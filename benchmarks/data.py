@@ -176,8 +176,8 @@ def mean_overlap(samples: ShardSet, root: Path, clips: list[Clip], detector: Det
         sample = samples[number]
         clip = next(clip for clip in clips if clip.id == sample.row.clip)
         frames = read_video(root / clip.video).frames[sample.row.start :]
-        for box, frame in zip(sample.boxes.astype(np.float32), frames, strict=False):
-            found = [iou(box, detection.box) for detection in detector(frame)]
+        for box, detections in zip(sample.boxes.astype(np.float32), detector(list(frames)), strict=False):
+            found = [iou(box, detection.box) for detection in detections]
             if found:
                 overlaps.append(max(found))
     return float(np.mean(overlaps))
@@ -236,7 +236,7 @@ def compare_mouths(clips: list[Clip], root: Path, params: CropParams, detector: 
     footage = []
     for clip in clips:
         frames = read_video(root / clip.video).frames
-        points = detector(frames[len(frames) // 2])[0].landmarks
+        points = detector(frames[len(frames) // 2 :][:1])[0][0].landmarks
         footage.append((frames, np.repeat(points[None], len(frames), axis=0)))
 
     def run(watch: Stopwatch) -> None:
@@ -299,13 +299,13 @@ def prepare(
         scaled = {f"detect (S3FD, batch of {len(frames)})": detect["S3FD"] * n_frames / len(frames)}
         s3fd_rate = print_way("(a) Wav2Lip's way", {**rest, **scaled}, n_frames, len(clips))
 
-        user = make_detector("insightface", DetectorParams(weights=str(scrfd), det_size=640, min_score=0.5))
+        user = peers.insightface_detector(scrfd, 640)
 
         def detect_all(watch: Stopwatch) -> None:
             for clip in clips:
-                for frame in read_video(root / clip.video).frames:
+                for frame in peers.decode(root / clip.video):
                     with watch.of("detect (SCRFD at 640)"):
-                        user(frame)
+                        user.detect(frame)
 
         scrfd_rate = print_way(
             "(b) insightface on every frame, the rest as Wav2Lip",

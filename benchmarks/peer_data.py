@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -133,6 +133,18 @@ def decode(video: Path) -> NDArray[np.uint8]:
         if not found:
             return np.stack(frames)
         frames.append(frame)
+
+
+def insightface_detector(weights: Path, det_size: int) -> Any:
+    """insightface's own SCRFD, as its README sets it up; one thread. `detect` takes a BGR frame."""
+    from insightface.model_zoo import get_model
+    from onnxruntime import SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    net = get_model(str(weights.absolute()), providers=["CPUExecutionProvider"], sess_options=options)
+    net.prepare(ctx_id=-1, input_size=(det_size, det_size), det_thresh=0.5)
+    return net
 
 
 def write_face_files(folder: Path, frames: NDArray[np.uint8], boxes: NDArray[np.int32]) -> None:

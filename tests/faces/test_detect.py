@@ -163,6 +163,7 @@ def test_the_provider_is_the_cpu_unless_the_machine_says_otherwise(monkeypatch: 
     assert onnx_provider("cpu") == "CPUExecutionProvider"
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_provider_that_is_not_there_is_one_line_and_no_silent_cpu(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

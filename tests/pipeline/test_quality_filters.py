@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,14 +31,23 @@ FACE = 64
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
 
 
-def find_squares(frame: np.ndarray) -> list[Detection]:
-    """A detector of the bright squares that `scene` draws."""
+def squares(frame: np.ndarray) -> list[Detection]:
+    """The bright squares that `scene` draws."""
     _, _, stats, _ = cv2.connectedComponentsWithStats((frame[..., 0] > 120).astype(np.uint8))
     found = []
     for x, y, width, height, _ in stats[1:]:
         box = np.array([x, y, x + width, y + height], np.float32)
         found.append(Detection(box, box[:2] + POINTS * (box[2:] - box[:2]), 0.9))
     return found
+
+
+class SquareDetector:
+    """A detector of bright squares."""
+
+    min_score = 0.5
+
+    def __call__(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [squares(frame) for frame in frames]
 
 
 def scene(
@@ -89,7 +98,7 @@ def fate(root: Path, params: CropParams = PARAMS) -> tuple[str, str] | None:
         return index.rejected[0].reason.value, index.rejected[0].detail
     (clip,) = index.clips
     try:
-        crop_clip(root, clip, params, find_squares, ("faces", "mouth"))
+        crop_clip(root, clip, params, SquareDetector(), ("faces", "mouth"))
     except ClipError as error:
         return error.reason.value, error.detail
     return None
