@@ -13,10 +13,11 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from tqdm import tqdm
 
@@ -28,6 +29,8 @@ Result = TypeVar("Result")
 
 STATE_DIR = Path(".synctalk")
 """Scratch, timings and locks of this checkout; untracked."""
+LOCK_PATIENCE_S = 3.0
+"""Time that the kernel has to end the workers of a killed run."""
 
 
 def n_workers() -> int:
@@ -142,26 +145,46 @@ def code_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
+def _take(lock: IO[str], stage: str) -> None:
+    """Lock a stage for this process; the workers of a run that was just killed hold it until they are dead too.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    until = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until:
+                what = f"stage {stage}"
+                raise UserError(what, "is being run by another process", "wait for it or stop it") from error
+            time.sleep(0.05)
+
+
 @contextmanager
 def scratch(
     stage: str,
     *parts: Any,  # noqa: ANN401  # as fingerprint
-    root: Path = STATE_DIR / "scratch",
+    root: Path | None = None,
 ) -> Iterator[Path]:
     """A folder for finished units of work that outlives kill -9 and is found again by the same `parts` and code.
 
     Held by a lock for one process at a time; removed when the block ends without an error. Folders of the same
     stage with another fingerprint are stale and removed at once.
 
+    Args:
+        stage: name of the folder and of its lock.
+        parts: what decides the bytes of the units, JSON-able.
+        root: where the folder lies; that of the checkout where None.
+
     Raises:
         UserError: another process holds the stage.
     """
+    root = root or STATE_DIR / "scratch"
     root.mkdir(parents=True, exist_ok=True)
     with (root / f"{stage}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"stage {stage}", "is being run by another process", "wait for it or stop it") from error
+        _take(lock, stage)
         folder = root / f"{stage}-{fingerprint(code_fingerprint(), *parts)}"
         for stale in root.glob(f"{stage}-????????????????"):
             if stale != folder:

@@ -201,6 +201,7 @@ def test_after_kill_9_the_next_process_goes_on_where_it_stopped(
     wait_for(tmp_path / "stalled")
     (folder,) = (tmp_path / ".synctalk" / "scratch").glob("s-*")
     wait_for(folder / "2")
+    monkeypatch.setattr(jobs, "LOCK_PATIENCE_S", 0.2)
     with pytest.raises(UserError, match="stage s: is being run by another process; wait for it or stop it"):
         scratch("s", "other parts").__enter__()
     assert (folder / "2").exists()  # a second process does not clear what the first one works in
