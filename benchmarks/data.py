@@ -158,8 +158,7 @@ def stages_rate(root: Path, kind: str, params: CropParams, folder: Path, copies:
             (corpus / str(number) / Path(clip.video).name).symlink_to(root / clip.video)
     with contextlib.chdir(folder):
         before = cpu_seconds()
-        write_clips(Path("clips.parquet"), index_corpus("folder", corpus).clips)
-        clips = ClipTable(Path("clips.parquet"))
+        clips = index_corpus("bench", "folder", corpus, Path("index"))
         crop_corpus("bench", corpus, clips, params, kind, MEMBERS, Path("crops"))
         extract_corpus("bench", corpus, clips, Path("crops"), MEMBERS, Path("features"))
         pack_corpus("bench", clips, Path("crops"), Path("features"), SHARDS, Path("shards"))

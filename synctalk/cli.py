@@ -1,4 +1,4 @@
-"""The command line: `synctalk dub`, `synctalk score` and `synctalk weights`."""
+"""The command line: `synctalk dub`, `synctalk plan`, `synctalk score` and `synctalk weights`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from synctalk import __version__, cli_weights
+from synctalk.cli_plan import plan
 from synctalk.cli_score import score
 from synctalk.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Talking faces: dub and score videos.")
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Talking faces: corpora and videos.")
 app.add_typer(cli_weights.app, name="weights")
+app.command()(plan)
 app.command()(score)
 
 
