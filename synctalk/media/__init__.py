@@ -2,7 +2,7 @@
 
 from synctalk.media.probe import AudioStream, MediaInfo, VideoStream, probe
 from synctalk.media.read import Video, iter_frames, read_audio, read_video, resample_index
-from synctalk.media.write import write_audio, write_video
+from synctalk.media.write import write_audio, write_mpeg, write_video
 
 __all__ = [
     "AudioStream",
@@ -15,5 +15,6 @@ __all__ = [
     "read_video",
     "resample_index",
     "write_audio",
+    "write_mpeg",
     "write_video",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,9 @@ TICKS = 90_000
 """Clock of explicit presentation times, 1/s."""
 CHUNK_S = 0.5
 """Sound is muxed in pieces of so many seconds, between the frames of the same time."""
+GRID_BIT_RATE = 1_150_000
+"""Bits a second of GRID's smaller videos (mpg_vcd)."""
+GRID_SAMPLE_RATE = 44_100
 
 
 def _sound_chunks(pcm: NDArray[np.int16], rate: int) -> Iterator[av.AudioFrame]:
@@ -31,13 +35,24 @@ def _sound_chunks(pcm: NDArray[np.int16], rate: int) -> Iterator[av.AudioFrame]:
 
 
 class _Sound:
-    """The audio stream of a file that is being written: takes int16 mono, encodes and muxes it in time."""
+    """The audio stream of a file that is being written: takes int16 mono, encodes and muxes it in time.
 
-    def __init__(self, container: av.container.OutputContainer, codec: str, pcm: NDArray[np.int16], rate: int) -> None:
+    `stored_rate` is that of the stream, `rate` that of `pcm`.
+    """
+
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        codec: str,
+        pcm: NDArray[np.int16],
+        rate: int,
+        stored_rate: int | None = None,
+    ) -> None:
+        stored_rate = stored_rate or rate
         self.container = container
-        self.stream = cast(av.AudioStream, container.add_stream(codec, rate=rate, layout="mono"))
+        self.stream = cast(av.AudioStream, container.add_stream(codec, rate=stored_rate, layout="mono"))
         self.stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        self.resampler = av.AudioResampler(format=self.stream.codec_context.format, layout="mono", rate=rate)
+        self.resampler = av.AudioResampler(format=self.stream.codec_context.format, layout="mono", rate=stored_rate)
         self.chunks = _sound_chunks(pcm, rate)
         self.muxed_s = 0.0
 
@@ -145,6 +160,40 @@ def write_video(
     finally:
         temporary.unlink(missing_ok=True)
     return n_frames
+
+
+def write_mpeg(path: Path, frames: Iterable[NDArray[np.uint8]], audio: NDArray[np.int16]) -> None:
+    """Write an MPEG-1 program stream as GRID's: 25 fps, MP2 sound at 44.1 kHz. By way of a temporary file.
+
+    Args:
+        path: destination (.mpg); appears only when complete.
+        frames: RGB uint8 [H, W, 3].
+        audio: int16 mono at 16 kHz, starting with the first frame.
+
+    Raises:
+        ValueError: no frames.
+    """
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise ValueError(f"{path}: no frames to write")
+    height, width = first.shape[:2]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with av.open(str(temporary), "w", format="mpeg", options={"fflags": "+bitexact"}) as container:
+            video = cast(av.VideoStream, container.add_stream("mpeg1video", rate=FPS))
+            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+            video.bit_rate = GRID_BIT_RATE
+            video.codec_context.flags |= av.codec.context.Flags.bitexact
+            sound = _Sound(container, "mp2", audio, SAMPLE_RATE, GRID_SAMPLE_RATE)
+            for number, image in enumerate(chain([first], iterator)):
+                container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+                sound.until((number + 1) / FPS)
+            container.mux(video.encode(None))
+            sound.finish()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_audio(path: Path, pcm: NDArray[np.int16], sample_rate: int = SAMPLE_RATE) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from synctalk.corpora.synthetic.recipe import PerSplit, SyntheticCorpus
 from synctalk.params import load
 
-LAYOUTS = ("lrs2", "lrs3", "voxceleb2")
+LAYOUTS = ("lrs2", "lrs3", "voxceleb2", "grid", "folder")
 
 
 def per_split(pretrain: int = 0, train: int = 0, val: int = 0, test: int = 0) -> PerSplit:
@@ -18,8 +18,11 @@ def per_split(pretrain: int = 0, train: int = 0, val: int = 0, test: int = 0) ->
 
 @cache
 def recipe_of(name: str) -> SyntheticCorpus:
-    """The recipe called `name` as it stands in params.yaml."""
-    return load("synthetic", dict[str, SyntheticCorpus], Path(__file__).parents[2] / "params.yaml")[name]
+    """The recipe called `name` as it stands in params.yaml; that of a layout which is not there, after LRS2's."""
+    recipes = load("synthetic", dict[str, SyntheticCorpus], Path(__file__).parents[2] / "params.yaml")
+    if name in recipes:
+        return recipes[name]
+    return replace(recipes["lrs2"], layout=name, seed=10 + LAYOUTS.index(name))
 
 
 def cut(name: str, utterances: PerSplit, speakers: PerSplit, recordings_per_speaker: int = 1) -> SyntheticCorpus:
@@ -33,5 +36,7 @@ def small(name: str) -> SyntheticCorpus:
     """Six clips or so of the recipe `name`, in all splits of its layout."""
     if name == "voxceleb2":
         return cut(name, per_split(pretrain=4, test=2), per_split(pretrain=2, test=1))
+    if name == "grid":
+        return cut(name, per_split(train=3, val=1, test=2), per_split(train=2, val=1, test=1))
     counts = per_split(pretrain=1, train=3, val=1, test=2)
     return cut(name, counts, per_split(pretrain=1, train=2, val=1, test=1))

@@ -444,10 +444,12 @@ def test_folder_finds_videos_at_any_depth(tmp_path: Path) -> None:
 
 def test_folder_splits_come_from_a_table(tmp_path: Path) -> None:
     plant(tmp_path, {"a.mp4": "", "b/c.mp4": "", "b/d.mp4": "", "b/d.txt": " \n"})
-    plant(tmp_path, {"splits.csv": "\ufeffsplit,path\r\ntrain,./a.mp4\r\nval,b/c.mp4\r\ntrain,gone/x.mp4\r\n"})
+    lines = ["\ufeffsplit,path", "train,./a.mp4", "val,b/c.mp4", "train,gone/x.mp4", "val,b/c.avi", ""]
+    plant(tmp_path, {"splits.csv": "\r\n".join(lines)})
     read = read_corpus("folder", tmp_path)
     assert clips_of(read) == [("a", "a", "train"), ("b/c", "b", "val")]
     assert drops_of(read) == [
+        ("b/c.avi", Reason.NO_VIDEO, "splits.csv lists b/c.avi, which is no video here"),
         ("b/d", Reason.NO_TRANSCRIPT, "d.txt has no text"),
         ("gone/x.mp4", Reason.NO_VIDEO, "splits.csv lists gone/x.mp4, which is no video here"),
     ]

@@ -37,8 +37,10 @@ OFFICIAL = {
     "lrs3": r"(pretrain|trainval|test)/[\w-]{11}/\d{5}\.(mp4|txt)",
     "voxceleb2": r"(dev|test)/(mp4/id\d{5}/[\w-]{11}/\d{5}\.mp4|aac/id\d{5}/[\w-]{11}/\d{5}\.m4a"
     r"|txt/id\d{5}/[\w-]{11}/\d{5}\.txt)|english\.txt",
+    "grid": r"s\d{1,2}/(video/mpg_6000/[a-z]{4}[z1-9][anps]\.mpg|align/[a-z]{4}[z1-9][anps]\.align)",
+    "folder": r"speaker\d\d/take\d/\d{5}\.(mp4|txt)|splits\.csv",
 }
-OURS = r"face_tracks/.+/\d{5}\.npz|phonemes\.parquet"
+OURS = r"face_tracks/.+/\w+\.npz|phonemes\.parquet"
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -69,7 +71,7 @@ def test_files_lie_where_the_official_ones_do(made: dict[str, Path], name: str) 
     assert strangers == []
     kinds = Counter(Path(file).suffix for file in files)
     n_clips = len(planned_clips(small(name)))
-    assert kinds[".mp4"] == kinds[".npz"] == n_clips
+    assert kinds[".mpg" if name == "grid" else ".mp4"] == kinds[".npz"] == n_clips
     assert kinds[".m4a"] == (n_clips if name == "voxceleb2" else 0)
     assert [path.name for path in made[name].parent.iterdir() if path.name.startswith(".")] == []
 
@@ -87,7 +89,7 @@ def test_our_reader_reads_it_back(made: dict[str, Path], name: str) -> None:
     for clip in read.clips:
         assert (clip.transcript == "") == (name == "voxceleb2")
         assert set(clip.transcript.split()) <= set(WORDS)
-        assert clip.transcript == " ".join(word.text for word in clip.words)
+        assert clip.transcript == " ".join(word.text for word in clip.words) or name == "folder"
 
 
 def test_lists_of_lrs2_mark_the_test_split_only(made: dict[str, Path]) -> None:
@@ -97,7 +99,7 @@ def test_lists_of_lrs2_mark_the_test_split_only(made: dict[str, Path]) -> None:
 
 
 def test_texts_have_the_blocks_of_their_corpus(made: dict[str, Path]) -> None:
-    for name in LAYOUTS:
+    for name in ("lrs2", "lrs3", "voxceleb2"):
         clip = read_corpus(name, made[name]).clips[0]
         path = clip.id.replace("/mp4/", "/txt/") if name == "voxceleb2" else clip.id
         content = (made[name] / f"{path}.txt").read_text()
@@ -134,10 +136,11 @@ def test_media_tracks_and_phones_have_one_length(made: dict[str, Path], name: st
         assert video is not None
         assert audio is not None
         assert (info.audio is None) == (name == "voxceleb2")
-        assert (video.fps, video.width, video.height, video.start_s) == (FPS, recipe.size, recipe.size, 0.0)
-        assert (audio.sample_rate, audio.channels) == (SAMPLE_RATE, 1)
-        pcm = read_audio(root / clip.audio)
-        assert 0 <= len(pcm) - n_samples(video.n_frames) <= 2048  # AAC's last block
+        assert (video.fps, video.width, video.height) == (FPS, recipe.size, recipe.size)
+        assert video.start_s == (0.54 if name == "grid" else 0.0)  # program streams leave the decoder some time
+        assert (audio.sample_rate, audio.channels) == (44_100 if name == "grid" else SAMPLE_RATE, 1)
+        longer = len(read_audio(root / clip.audio, video.start_s)) - n_samples(video.n_frames)
+        assert abs(longer) <= 640 if name == "grid" else 0 <= longer <= 2048  # the last block of MP2 and of AAC
         track = np.load(root / clip.face_track)
         assert track["boxes"].shape == (video.n_frames, 4)
         assert track["landmarks"].shape == (video.n_frames, 5, 2)
@@ -178,8 +181,9 @@ def test_files_hold_what_was_performed(made: dict[str, Path], name: str) -> None
     decoded = read_video(made[name] / clip.video).frames
     assert decoded.shape == rendered.shape == (n_frames, recipe.size, recipe.size, 3)
     assert np.abs(decoded.astype(int) - rendered).mean() < 5  # H.264
-    heard = read_audio(made[name] / clip.audio)[: len(performance.pcm)].astype(float)
-    assert np.corrcoef(heard, performance.pcm)[0, 1] > 0.97  # AAC
+    start_s = probe(made[name] / clip.video).video.start_s  # type: ignore[union-attr]
+    heard = read_audio(made[name] / clip.audio, start_s)[: len(performance.pcm)].astype(float)
+    assert np.corrcoef(heard, performance.pcm[: len(heard)])[0, 1] > 0.97  # AAC, MP2
 
 
 def test_sound_starts_with_the_first_phone() -> None:
@@ -317,7 +321,7 @@ def test_plans_of_the_recipes_have_their_counts_and_share_no_speaker(name: str) 
         assert len({r.speaker for r in own}) <= recipe.speakers.of(split)
         assert max((r.n_utterances for r in own), default=0) - min((r.n_utterances for r in own), default=0) <= 1
     assert len({(r.split, r.speaker) for r in recordings}) == len({r.speaker for r in recordings})
-    assert len({r.folder for r in recordings}) == len(recordings)
+    assert len({r.clip_id(0) for r in recordings}) == len(recordings)
 
 
 def test_validation_speakers_of_lrs3_get_names_that_the_reader_picks() -> None:
@@ -367,7 +371,7 @@ def test_a_split_that_the_layout_lacks_is_one_line() -> None:
 
 
 # --- index ---------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", ["lrs2", "lrs3", "voxceleb2"])
 def test_an_index_has_every_clip_or_a_reason(
     made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pyarrow as pa
 
+from synctalk.corpora.folder import SPLIT_FILE
 from synctalk.corpora.listing import FACE_TRACKS
 from synctalk.corpora.records import write_table
 from synctalk.corpora.synthetic.perform import Performance, frames_of
@@ -18,8 +19,10 @@ from synctalk.corpora.synthetic.plan import PlannedRecording
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.render import FaceTrack
 from synctalk.corpora.synthetic.stage import Stage
-from synctalk.corpora.transcript import FrameBox, Transcript, format_boxes, format_transcript
-from synctalk.media import write_audio, write_video
+from synctalk.corpora.transcript import FrameBox, Transcript, format_align, format_boxes, format_transcript
+from synctalk.corpora.voxceleb2 import ENGLISH
+from synctalk.media import write_audio, write_mpeg, write_video
+from synctalk.timebase import FPS
 
 PHONEMES = "phonemes.parquet"
 """The truth that no real corpus has: every phone with its times."""
@@ -67,6 +70,11 @@ def _write_track(path: Path, track: FaceTrack) -> None:
 
 def _text_files(recipe: SyntheticCorpus, clip_id: str, performance: Performance, track: FaceTrack) -> dict[str, str]:
     """Text files of a clip: path inside the corpus -> content."""
+    if recipe.layout == "folder":
+        return {f"{clip_id}.txt": f"{performance.text}\n"}
+    if recipe.layout == "grid":
+        speaker, name = clip_id.split("/")[0], PurePosixPath(clip_id).name
+        return {f"{speaker}/align/{name}.align": format_align(performance.words, performance.motion.n_frames / FPS)}
     boxes = _relative_boxes(track, recipe.size)
     source = PurePosixPath(clip_id).parent.name
     if recipe.layout == "voxceleb2":
@@ -88,27 +96,26 @@ def write_clip(
     root: Path, recipe: SyntheticCorpus, clip_id: str, stage: Stage, performance: Performance, track: FaceTrack
 ) -> None:
     """Write all files of one clip: video, sound, texts, face track."""
-    video = root / f"{clip_id}.mp4"
-    video.parent.mkdir(parents=True, exist_ok=True)
-    separate = recipe.layout == "voxceleb2"
-    write_video(
-        video,
-        frames_of(stage, performance),
-        audio=None if separate else performance.pcm,
-        crf=recipe.crf,
-        preset=recipe.preset,
-    )
+    (root / clip_id).parent.mkdir(parents=True, exist_ok=True)
+    frames, separate = frames_of(stage, performance), recipe.layout == "voxceleb2"
+    if recipe.layout == "grid":
+        write_mpeg(root / f"{clip_id}.mpg", frames, performance.pcm)
+    else:
+        audio = None if separate else performance.pcm
+        write_video(root / f"{clip_id}.mp4", frames, audio=audio, crf=recipe.crf, preset=recipe.preset)
     if separate:
-        audio = root / f"{clip_id.replace('/mp4/', '/aac/', 1)}.m4a"
-        audio.parent.mkdir(parents=True, exist_ok=True)
-        write_audio(audio, performance.pcm)
+        sound = root / f"{clip_id.replace('/mp4/', '/aac/', 1)}.m4a"
+        sound.parent.mkdir(parents=True, exist_ok=True)
+        write_audio(sound, performance.pcm)
     for relative, content in _text_files(recipe, clip_id, performance, track).items():
         _write_text(root / relative, content)
     _write_track(root / FACE_TRACKS / f"{clip_id}.npz", track)
 
 
 def write_lists(root: Path, recipe: SyntheticCorpus, recordings: Sequence[PlannedRecording]) -> None:
-    """LRS2's split lists and VoxCeleb2's English list; LRS3's splits are its folders."""
+    """LRS2's split lists, VoxCeleb2's English list, the table of a folder; LRS3's splits are its folders, GRID's its
+    speakers.
+    """
     clip_ids = {
         split: sorted(r.clip_id(n) for r in recordings if r.split == split for n in range(r.n_utterances))
         for split in ("pretrain", "train", "val", "test")
@@ -119,7 +126,10 @@ def write_lists(root: Path, recipe: SyntheticCorpus, recordings: Sequence[Planne
             mark = " NF" if split == "test" else ""
             _write_text(root / f"{split}.txt", "".join(f"{i.split('/', 1)[1]}{mark}\n" for i in ids))
     elif recipe.layout == "voxceleb2":
-        _write_text(root / "english.txt", "".join(f"{i}\n" for i in sorted(chain(*clip_ids.values()))))
+        _write_text(root / ENGLISH, "".join(f"{i}\n" for i in sorted(chain(*clip_ids.values()))))
+    elif recipe.layout == "folder":
+        rows = "".join(f"{i}.mp4,{split}\n" for split, ids in clip_ids.items() for i in ids)
+        _write_text(root / SPLIT_FILE, f"path,split\n{rows}")
 
 
 def write_phonemes(root: Path, rows: Sequence[PhoneRow]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,15 @@ from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.render import FaceTrack, render, track
 from synctalk.corpora.synthetic.scene import COLLARS, Light
 from synctalk.corpora.synthetic.seeds import generator
-from synctalk.corpora.synthetic.speech import Speech, Voice, speak
+from synctalk.corpora.synthetic.speech import Speech, Voice, join, speak
 from synctalk.corpora.synthetic.stage import Recording, Stage
 from synctalk.corpora.synthetic.visemes import Phone, mouth_curves
 from synctalk.timebase import FPS, SAMPLE_RATE, n_samples
 
 SILENCE_S = (0.1, 0.25)
 """Silence before and after the speech, mouth at rest: drawn evenly from this range."""
+PAUSE_S = (0.15, 0.9)
+"""Silence between the sentences of a long utterance, from this range."""
 _FEMALE = "f1 f2 f3 f4 f5 Alicia Andrea Annie anika anikaRobot aunty belinda grandma linda shelby steph steph2 steph3"
 FEMALE_VARIANTS = frozenset([*_FEMALE.split(), "whisperf"])
 """espeak-ng's female variants: their speakers get female faces."""
@@ -136,24 +139,27 @@ def _words(sentence: tuple[str, ...], phones: tuple[Phone, ...]) -> tuple[Word, 
     return tuple(Word(sentence[number], *spans[number]) for number in sorted(spans))
 
 
-def perform(recipe: SyntheticCorpus, speaker: int, take: int, number: int) -> Performance:
-    """Utterance `number` (counted from 0) of a recording."""
+def perform(recipe: SyntheticCorpus, speaker: int, take: int, number: int, n_sentences: int = 1) -> Performance:
+    """Utterance `number` (counted from 0) of a recording; a longer one begins with the same sentence."""
     person = draw_speaker(recipe, speaker)
-    rng = generator(recipe.seed, recipe.layout, "utterance", speaker, take, number)
-    sentence = draw_sentence(rng)
+    names = (recipe.seed, recipe.layout, "utterance", speaker, take, number)
+    rng, more = generator(*names), generator(*names, "more sentences")
+    sentences = [draw_sentence(rng), *(draw_sentence(more) for _ in range(n_sentences - 1))]
     lead = round(rng.uniform(*SILENCE_S) * SAMPLE_RATE)
     trail_s = float(rng.uniform(*SILENCE_S))
     level_db = recipe.level_db.draw(rng)
     snr_db = recipe.noise_snr_db.draw(rng)
     pose = (recipe.yaw.draw(rng), recipe.pitch.draw(rng), recipe.roll.draw(rng))
     liveliness = recipe.liveliness.draw(rng)
-    speech = speak(sentence, person.voice)
+    speech = join(
+        [speak(sentence, person.voice) for sentence in sentences], more.uniform(*PAUSE_S, n_sentences - 1).tolist()
+    )
     lead_s = lead / SAMPLE_RATE
     n_frames = int(np.ceil((lead_s + speech.duration_s + trail_s) * FPS))
     spoken = tuple(Phone(p.name, p.start_s + lead_s, p.end_s + lead_s, p.word) for p in speech.phones)
     phones = (Phone("_", 0.0, lead_s), *spoken, Phone("_", spoken[-1].end_s, n_frames / FPS))
     return Performance(
-        words=_words(sentence, phones),
+        words=_words(tuple(chain(*sentences)), phones),
         phones=phones,
         pcm=_mix(speech, lead, n_samples(n_frames), level_db, snr_db, rng),
         shapes=mouth_curves(phones, n_frames, person.articulation),

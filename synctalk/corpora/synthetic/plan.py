@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from synctalk.corpora import lrs3
+from synctalk.corpora import grid, lrs3
 from synctalk.corpora.records import SPLITS
 from synctalk.corpora.synthetic.recipe import Range, SyntheticCorpus
 from synctalk.corpora.synthetic.scene import BACKGROUNDS
@@ -17,9 +17,17 @@ SPLITS_OF_LAYOUT = {
     "lrs2": ("pretrain", "train", "val", "test"),
     "lrs3": ("pretrain", "train", "val", "test"),
     "voxceleb2": ("pretrain", "test"),
+    "grid": ("train", "val", "test"),
+    "folder": ("pretrain", "train", "val", "test"),
 }
 CLIPS_PER_RECORDING = 99_999
 """Clip names have five digits."""
+GRID_SPEAKERS = tuple(f"s{number}" for number in range(1, 35) if number != 21)
+"""GRID has no videos of s21."""
+GRID_SENTENCES = 1_000
+"""Of a speaker; here of a recording."""
+GRID_NAME = ("blps", "bgrw", "abiw", "abcdefghijklmnopqrstuvxyz", "z123456789", "anps")
+"""Letters that a sentence's name is made of: those of its verb, colour, preposition, letter, digit and adverb."""
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
@@ -32,7 +40,8 @@ class PlannedRecording:
         speaker: number in the corpus, over all splits.
         take: number among the speaker's recordings.
         folder: path inside the corpus that holds its clips ("main/5535415699068794046").
-        n_utterances: clips "00001", "00002", ...
+        n_utterances: clips "00001", "00002", ..., in a look-alike of GRID "bbaaza", "bbaazn", ...
+        layout: of the corpus.
     """
 
     split: str
@@ -40,14 +49,30 @@ class PlannedRecording:
     take: int
     folder: str
     n_utterances: int
+    layout: str
 
     def clip_id(self, number: int) -> str:
         """Id of utterance `number`, counted from 0."""
+        if self.layout == "grid":
+            return f"{self.folder}/{grid_name(self.take * GRID_SENTENCES + number)}"
         return f"{self.folder}/{number + 1:05d}"
+
+
+def grid_name(number: int) -> str:
+    """The name of a sentence, in GRID's letters: "bbaaza", "bbaazn", ... The sentence itself is another one."""
+    name = ""
+    for letters in reversed(GRID_NAME):
+        number, digit = divmod(number, len(letters))
+        name = letters[digit] + name
+    return name
 
 
 def _youtube_id(*names: str | int) -> str:
     return base64.urlsafe_b64encode(digest(*names)).decode()[:11]
+
+
+def _grid_speakers(split: str) -> list[str]:
+    return [speaker for speaker in GRID_SPEAKERS if grid.split_of(speaker) == split]
 
 
 def _folder(recipe: SyntheticCorpus, split: str, speaker: int, take: int) -> str:
@@ -55,6 +80,11 @@ def _folder(recipe: SyntheticCorpus, split: str, speaker: int, take: int) -> str
     if recipe.layout == "lrs2":
         number = 10**18 + int.from_bytes(digest(*names)[:8], "big") % (9 * 10**18)
         return f"{'pretrain' if split == 'pretrain' else 'main'}/{number}"
+    if recipe.layout == "folder":
+        return f"speaker{speaker + 1:02d}/take{take + 1}"
+    if recipe.layout == "grid":
+        first = sum(recipe.speakers.of(other) for other in SPLITS[: SPLITS.index(split)])
+        return f"{_grid_speakers(split)[speaker - first]}/video/mpg_6000"
     if recipe.layout == "voxceleb2":
         return f"{'dev' if split == 'pretrain' else 'test'}/mp4/id{speaker + 1:05d}/{_youtube_id(*names)}"
     # LRS3 has no validation list: the reader picks by name, so validation speakers get names that it picks
@@ -80,8 +110,14 @@ def check_recipe(recipe: SyntheticCorpus) -> None:
             raise UserError(where, f"has no split {split}", f"set utterances.{split} to 0")
         if n_utterances and not n_speakers:
             raise UserError(where, f"has utterances but no speakers in {split}", f"set speakers.{split}")
-        if n_utterances > CLIPS_PER_RECORDING * n_speakers * max(1, recipe.recordings_per_speaker):
+        if recipe.layout == "grid" and n_speakers > len(_grid_speakers(split)):
+            n_there = len(_grid_speakers(split))
+            raise UserError(where, f"has {n_there} speakers in {split}", f"set speakers.{split} to {n_there} or less")
+        most = GRID_SENTENCES if recipe.layout == "grid" else CLIPS_PER_RECORDING
+        if n_utterances > most * n_speakers * max(1, recipe.recordings_per_speaker):
             raise UserError(where, f"has too many utterances a speaker in {split}", f"raise speakers.{split}")
+    if recipe.pretrain_sentences < 1:
+        raise UserError(where, "has pretrain_sentences below 1", "set it to 1 or more")
     if recipe.recordings_per_speaker < 1:
         raise UserError(where, "has recordings_per_speaker below 1", "set it to 1 or more")
     if recipe.size < 64 or recipe.size % 4:
@@ -120,6 +156,6 @@ def plan(recipe: SyntheticCorpus) -> list[PlannedRecording]:
             share = n_utterances // n_folders + (k < n_utterances % n_folders)
             if share:
                 folder = _folder(recipe, split, speaker, take)
-                recordings.append(PlannedRecording(split, speaker, take, folder, share))
+                recordings.append(PlannedRecording(split, speaker, take, folder, share, recipe.layout))
         first_speaker += n_speakers
     return recordings

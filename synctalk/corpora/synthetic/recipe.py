@@ -40,9 +40,11 @@ class SyntheticCorpus:
     Lengths in face units (half the width of a face), angles in degrees.
     """
 
-    layout: Literal["lrs2", "lrs3", "voxceleb2"]
+    layout: Literal["lrs2", "lrs3", "voxceleb2", "grid", "folder"]
     seed: int
     utterances: PerSplit
+    pretrain_sentences: int
+    """Sentences of an utterance of the split `pretrain`, one after the other: the real ones last up to minutes."""
     speakers: PerSplit
     """Speakers of each split; no speaker stands in two."""
     recordings_per_speaker: int

@@ -12,6 +12,7 @@ import ctypes
 import functools
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,21 @@ class Speech:
     @property
     def duration_s(self) -> float:
         return len(self.pcm) / SAMPLE_RATE
+
+
+def join(speeches: Sequence[Speech], pauses_s: Sequence[float]) -> Speech:
+    """Utterances one after the other, with a silence of `pauses_s` between each two; words are counted on."""
+    pcm, phones = speeches[0].pcm, speeches[0].phones
+    for speech, pause_s in zip(speeches[1:], pauses_s, strict=True):
+        gap = np.zeros(round(pause_s * SAMPLE_RATE), np.int16)
+        begin_s, n_words = (len(pcm) + len(gap)) / SAMPLE_RATE, 1 + max(phone.word for phone in phones)
+        moved = tuple(
+            Phone(p.name, p.start_s + begin_s, p.end_s + begin_s, p.word + n_words if p.word >= 0 else -1)
+            for p in speech.phones
+        )
+        phones = (*phones, Phone("_", phones[-1].end_s, begin_s), *moved)
+        pcm = np.concatenate([pcm, gap, speech.pcm])
+    return Speech(pcm, phones)
 
 
 def variants_folder() -> Path:

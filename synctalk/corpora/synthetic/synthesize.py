@@ -21,7 +21,8 @@ def synthesize_recording(planned: PlannedRecording, recipe: SyntheticCorpus, roo
     stage = build_stage(draw_recording(recipe, planned.speaker, planned.take))
     rows: list[PhoneRow] = []
     for number in range(planned.n_utterances):
-        performance = perform(recipe, planned.speaker, planned.take, number)
+        n_sentences = recipe.pretrain_sentences if planned.split == "pretrain" else 1
+        performance = perform(recipe, planned.speaker, planned.take, number, n_sentences)
         clip_id = planned.clip_id(number)
         write_clip(root, recipe, clip_id, stage, performance, track_of(stage, performance))
         rows += phone_rows(clip_id, performance)
