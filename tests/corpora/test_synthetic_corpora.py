@@ -7,6 +7,7 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ import pytest
 from indexed import indexed
 from small_recipes import LAYOUTS, cut, per_split, recipe_of, small
 
-from synctalk.corpora import lrs3
+from synctalk.corpora import grid, lrs3
 from synctalk.corpora.layouts import read_corpus
 from synctalk.corpora.records import SPLITS, Clip, read_table
 from synctalk.corpora.synthetic import synthesize as maker
 from synctalk.corpora.synthetic.grammar import WORDS
 from synctalk.corpora.synthetic.layout import PHONEME_SCHEMA, PHONEMES
 from synctalk.corpora.synthetic.perform import draw_recording, draw_speaker, frames_of, perform, track_of
-from synctalk.corpora.synthetic.plan import PlannedRecording, plan
+from synctalk.corpora.synthetic.plan import PlannedRecording, grid_name, plan
 from synctalk.corpora.synthetic.recipe import Range, SyntheticCorpus
 from synctalk.corpora.synthetic.stage import build_stage
 from synctalk.corpora.synthetic.synthesize import synthesize
@@ -198,6 +199,27 @@ def test_sound_starts_with_the_first_phone() -> None:
             assert -0.005 < (loud - start) / SAMPLE_RATE < 0.12  # a stop begins with its silence
 
 
+def test_a_long_utterance_is_sentences_one_after_the_other_with_pauses_between() -> None:
+    recipe = recipe_of("lrs3")
+    short, long = perform(recipe, 0, 0, 0), perform(recipe, 0, 0, 0, n_sentences=5)
+    n = len(short.words)
+    assert long.words[:n] == short.words
+    assert len(long.words) > 4 * n - 4
+    assert set(long.text.split()) <= set(WORDS)
+    assert (long.phones[0].start_s, long.phones[-1].end_s) == (0.0, len(long.shapes) / FPS)
+    for phone, following in pairwise(long.phones):
+        assert phone.end_s == pytest.approx(following.start_s)
+    pauses = [p for p in long.phones[1:-1] if p.name == "_" and p.end_s - p.start_s > 0.15]
+    assert len(pauses) >= 4
+    pcm = long.pcm.astype(float)
+    for pause in pauses:
+        quiet = pcm[round((pause.start_s + 0.1) * SAMPLE_RATE) : round(pause.end_s * SAMPLE_RATE)]
+        assert quiet.std() < 0.2 * pcm.std()
+    for number, word in enumerate(long.words):
+        own = [phone for phone in long.phones if phone.word == number]
+        assert (word.start_s, word.end_s) == (own[0].start_s, own[-1].end_s)
+
+
 def test_speakers_places_and_voices_differ_within_and_between_corpora() -> None:
     people = [draw_speaker(recipe_of(name), number) for name in LAYOUTS for number in range(12)]
     assert len({person.identity for person in people}) == len(people)
@@ -337,6 +359,7 @@ def test_validation_speakers_of_lrs3_get_names_that_the_reader_picks() -> None:
     [
         ({"utterances": per_split(train=-1)}, "has negative counts for train; set them to 0 or more"),
         ({"speakers": per_split()}, "has utterances but no speakers in train; set speakers.train"),
+        ({"pretrain_sentences": 0}, "has pretrain_sentences below 1; set it to 1 or more"),
         ({"recordings_per_speaker": 0}, "has recordings_per_speaker below 1; set it to 1 or more"),
         ({"size": 90}, "has the size 90; take a multiple of 4, 64 or more"),
         ({"size": 60}, "has the size 60; take a multiple of 4, 64 or more"),
@@ -362,6 +385,17 @@ def test_recipes_that_contradict_themselves_are_one_line(change: dict[str, Any],
     with pytest.raises(UserError) as error:
         plan(replace(TINY, **{"crf": 20, **change}))
     assert str(error.value) == f"synthetic lrs2: {line}"
+
+
+def test_sentences_of_a_grid_look_alike_have_names_of_their_own_and_speakers_of_their_split() -> None:
+    assert [grid_name(number) for number in (0, 1, 4, 63_999)] == ["bbaaza", "bbaazn", "bbaa1a", "swwz9s"]
+    recordings = plan(cut("grid", per_split(train=60, val=4, test=8), per_split(train=27, val=2, test=4), 2))
+    assert all(grid.split_of(r.folder.split("/")[0]) == r.split for r in recordings)
+    names = [r.clip_id(k) for r in recordings for k in range(r.n_utterances)]
+    assert len(set(names)) == len(names) == 72
+    with pytest.raises(UserError) as error:
+        plan(cut("grid", per_split(val=3), per_split(val=3)))
+    assert str(error.value) == "synthetic grid: has 2 speakers in val; set speakers.val to 2 or less"
 
 
 def test_a_split_that_the_layout_lacks_is_one_line() -> None:
