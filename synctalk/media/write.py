@@ -181,7 +181,7 @@ def write_mpeg(path: Path, frames: Iterable[NDArray[np.uint8]], audio: NDArray[n
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with av.open(str(temporary), "w", format="mpeg", options={"fflags": "+bitexact"}) as container:
-            video = cast(av.VideoStream, container.add_stream("mpeg1video", rate=FPS))
+            video = container.add_stream("mpeg1video", rate=FPS)
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"
             video.bit_rate = GRID_BIT_RATE
             video.codec_context.flags |= av.codec.context.Flags.bitexact
