@@ -7,6 +7,7 @@ the file's head, then the highest bit rate. Cover art is no video.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -158,31 +159,52 @@ def open_container(path: Path) -> av.container.InputContainer:
 def best_video(container: av.container.InputContainer) -> av.VideoStream | None:
     """The video stream that is meant, never cover art; set to decode in one thread, for clips are worked on in
     parallel.
+
+    Raises:
+        ClipError: `UNDECODABLE`, no decoder for it.
     """
     best = container.streams.best("video")
     if best is not None and best.disposition & PICTURES:
         best = next((stream for stream in container.streams.video if not stream.disposition & PICTURES), None)
-    if best is not None:
-        best.codec_context.thread_type = "NONE"
-        best.codec_context.thread_count = 1
-    return cast(av.VideoStream | None, best)
+    if best is None:
+        return None
+    _check_decoder(container, best)
+    best.codec_context.thread_type = "NONE"
+    best.codec_context.thread_count = 1
+    return cast(av.VideoStream, best)
 
 
 def best_audio(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The audio stream that is meant."""
-    return cast(av.AudioStream | None, container.streams.best("audio"))
+    """The audio stream that is meant.
+
+    Raises:
+        ClipError: `UNDECODABLE`, no decoder for it.
+    """
+    best = container.streams.best("audio")
+    if best is not None:
+        _check_decoder(container, best)
+    return cast(av.AudioStream | None, best)
+
+
+def _check_decoder(container: av.container.InputContainer, stream: Stream) -> None:
+    codec: object = stream.codec_context  # None where FFmpeg knows no decoder, whatever PyAV's types say
+    if codec is None:
+        name = Path(container.name).name
+        raise ClipError(Reason.UNDECODABLE, f"{name}: there is no decoder for its {stream.type} stream")
+
+
+def clock_of(stream: Stream) -> Callable[[int], float]:
+    """Time stamps of `stream` to seconds: the one conversion, so that equal stamps are equal numbers."""
+    tick = stream.time_base or Fraction(1)
+    numerator, denominator = tick.numerator, tick.denominator
+    return lambda stamp: stamp * numerator / denominator
 
 
 def clock_zero_s(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """The time stamp that is the zero of a sound file's time line: those of MP3 files begin after the encoder's delay,
+    """The time that is the zero of a sound file's time line: the stamps of MP3 files begin after the encoder's delay,
     although that is skipped.
     """
-    return time_s(stream.start_time or 0, stream.time_base or Fraction(1)) if container.format.name == "mp3" else 0.0
-
-
-def time_s(stamp: int, time_base: Fraction) -> float:
-    """A time stamp in seconds: the one conversion, so that equal stamps are equal numbers."""
-    return float(stamp * time_base)
+    return clock_of(stream)(stream.start_time or 0) if container.format.name == "mp3" else 0.0
 
 
 class _Pictures:
@@ -190,6 +212,7 @@ class _Pictures:
 
     def __init__(self, stream: av.VideoStream, format_names: set[str]) -> None:
         self.stream = stream
+        self.to_s = clock_of(stream)
         self.in_order = bool(WITHOUT_PTS & format_names)
         self.may_begin_anywhere = bool(BROADCAST & format_names)
         self.pts_s: list[float] = []
@@ -210,11 +233,11 @@ class _Pictures:
         if packet.pts is None:
             self.in_order = True
         else:
-            self.pts_s.append(time_s(packet.pts, packet.time_base))
+            self.pts_s.append(self.to_s(packet.pts))
             if packet.is_keyframe:
                 self.key_s.append(self.pts_s[-1])
         if packet.dts is not None:
-            self.dts_s.append(time_s(packet.dts, packet.time_base))
+            self.dts_s.append(self.to_s(packet.dts))
 
     def _decode(self, packet: av.Packet[Stream] | None) -> av.VideoFrame | None:
         """A picture that comes out for `packet`; None asks for what is held back. Damage is left to the reader."""
@@ -233,7 +256,7 @@ class _Pictures:
         if self.first is None or self.first.pts is None:
             return times_s
         # nothing comes out for what needs a picture from before the file's beginning
-        return times_s[times_s >= time_s(self.first.pts, cast(Fraction, self.first.time_base))]
+        return times_s[times_s >= self.to_s(self.first.pts)]
 
     def found(self, path: Path) -> VideoStream | None:
         """The record of the stream; None where it shows nothing."""
@@ -266,6 +289,40 @@ class _Pictures:
         )
 
 
+class _Sound:
+    """What the packets of the audio stream say, gathered one by one."""
+
+    def __init__(self, stream: av.AudioStream, zero_s: float) -> None:
+        self.stream, self.zero_s = stream, zero_s
+        self.to_s = clock_of(stream)
+        self.start_s, self.end_s = np.inf, -np.inf
+
+    def add(self, packet: av.Packet[Stream]) -> None:
+        if packet.is_discard or packet.pts is None:
+            return
+        start = self.to_s(packet.pts)
+        end = start + self.to_s(packet.duration or 0)
+        if packet.has_sidedata("skip_samples"):  # priming and padding, which is not to be heard
+            begin_n, end_n = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
+            rate = self.stream.codec_context.sample_rate or 1
+            start, end = start + begin_n / rate, end - end_n / rate
+        self.start_s, self.end_s = min(self.start_s, start), max(self.end_s, end)
+
+    def found(self) -> AudioStream | None:
+        """The record of the stream; None where nothing sounds."""
+        if not np.isfinite(self.start_s):
+            return None
+        codec = self.stream.codec_context
+        return AudioStream(
+            index=self.stream.index,
+            sample_rate=codec.sample_rate,
+            channels=codec.channels,
+            start_s=self.start_s - self.zero_s,
+            duration_s=max(0.0, self.end_s - self.start_s),
+            codec=codec.name,
+        )
+
+
 def _check_stamps(path: Path, dts_s: list[float], pts_s: NDArray[np.float64]) -> None:
     """Refuse time stamps that tell no story.
 
@@ -295,14 +352,6 @@ def frame_turn(frame: av.VideoFrame) -> Turn:
     return Turn(-round(np.arctan2(b, a) / (np.pi / 2)) % 4, mirrored)
 
 
-def _skipped(packet: av.Packet[Stream]) -> tuple[int, int]:
-    """Samples of a packet's sound that are not to be heard, at its beginning and at its end: priming and padding."""
-    if not packet.has_sidedata("skip_samples"):
-        return 0, 0
-    begin, end = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
-    return begin, end
-
-
 def probe(path: Path) -> MediaInfo:
     """Streams and time stamps of `path`.
 
@@ -312,35 +361,23 @@ def probe(path: Path) -> MediaInfo:
     with open_container(path) as container:
         video, audio = best_video(container), best_audio(container)
         pictures = None if video is None else _Pictures(video, set(container.format.name.split(",")))
-        audio_start, audio_end = np.inf, -np.inf
-        zero_s = 0.0 if audio is None else clock_zero_s(container, audio)
-        wanted = [s for s in (video, audio) if s is not None]
+        sound = None if audio is None else _Sound(audio, clock_zero_s(container, audio))
+        of_stream = {found.stream.index: found for found in (pictures, sound) if found is not None}
+        indexed = "mp4" in container.format.name
+        wanted = [stream for stream in (video, audio) if stream is not None]
         try:
             for packet in container.demux(wanted) if wanted else ():
                 if packet.size == 0:  # what demux ends with
                     continue
-                if packet.is_corrupt and "mp4" in container.format.name:
+                if indexed and packet.is_corrupt:
                     # the index in front promises more than the file has; a broken-off transport stream is ordinary
-                    at = 0.0 if packet.pts is None else time_s(packet.pts, packet.time_base)
+                    at = clock_of(packet.stream)(packet.pts or 0)
                     raise ClipError(Reason.TRUNCATED, f"{path.name} breaks off after {at:.2f} s")
-                if packet.stream is video and pictures is not None:
-                    pictures.add(packet)
-                elif packet.stream is audio and packet.pts is not None and not packet.is_discard:
-                    rate = audio.codec_context.sample_rate or 1
-                    begin, end = _skipped(packet)
-                    start = time_s(packet.pts, packet.time_base) - zero_s
-                    audio_start = min(audio_start, start + begin / rate)
-                    audio_end = max(audio_end, start + time_s(packet.duration or 0, packet.time_base) - end / rate)
+                of_stream[packet.stream_index].add(packet)
         except (av.FFmpegError, OSError) as error:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
-        found_audio = None
-        if audio is not None and audio_end > audio_start:
-            found_audio = AudioStream(
-                index=audio.index,
-                sample_rate=audio.codec_context.sample_rate,
-                channels=audio.codec_context.channels,
-                start_s=audio_start,
-                duration_s=audio_end - audio_start,
-                codec=audio.codec_context.name,
-            )
-        return MediaInfo(path=path, video=None if pictures is None else pictures.found(path), audio=found_audio)
+        return MediaInfo(
+            path=path,
+            video=None if pictures is None else pictures.found(path),
+            audio=None if sound is None else sound.found(),
+        )

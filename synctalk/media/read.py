@@ -8,7 +8,7 @@ silence stands where packets are missing. Frames are upright RGB uint8 [T, H, W,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,10 +27,10 @@ from synctalk.media.probe import (
     VideoStream,
     best_audio,
     best_video,
+    clock_of,
     clock_zero_s,
     open_container,
     probe,
-    time_s,
 )
 from synctalk.timebase import FPS, SAMPLE_RATE
 
@@ -42,18 +42,13 @@ STEP_S = 0.005
 """Sound whose time stamps leave the count of its samples by more is moved to where they say."""
 STEP_FRAMES = 3
 """So many time stamps in a row must agree on a step: a single one is jitter."""
-SURROUND_TO_MONO = {
-    "FL": 0.5,
-    "FR": 0.5,
-    "FC": 0.7071,
-    "BL": 0.3536,
-    "BR": 0.3536,
-    "SL": 0.3536,
-    "SR": 0.3536,
-    "LFE": 0.0,
-}
+SURROUND_TO_MONO = {"FC": 0.7071, "FL": 0.5, "FR": 0.5, "LFE": 0.0} | dict.fromkeys(
+    ("BL", "BR", "SL", "SR", "BC"), 0.3536
+)
 """Gains of a surround mix in mono: half of the sum of the stereo downmix Lo/Ro (ATSC A/52 §7.8.2). Dialogue, which is
 in the centre, keeps its level within 3 dB; FFmpeg's own mix, which can never reach full scale, takes 11 dB."""
+UNNAMED = {3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""What so many channels without names are taken for, as FFmpeg does."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +170,10 @@ def _decode_from(
             if not SEEKABLE & set(container.format.name.split(",")):
                 return
             container.seek(round(key_s / cast(Fraction, video.time_base)), stream=video)
-        last = -1
+        to_s, last = clock_of(video), -1
         try:
             for frame in cast(Iterator[av.VideoFrame], _decode(container, video)):
-                number = last + 1 if stream.in_order else _number(stream, frame)
+                number = last + 1 if stream.in_order else _number(stream, frame, to_s)
                 if number > last and (key_s is None or stream.pts_s[number] >= key_s):
                     yield number, frame
                     last = number
@@ -186,11 +181,11 @@ def _decode_from(
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error}") from error
 
 
-def _number(stream: VideoStream, frame: av.VideoFrame) -> int:
+def _number(stream: VideoStream, frame: av.VideoFrame, to_s: Callable[[int], float]) -> int:
     """The number of the stored frame whose time is nearest to that of `frame`; -1 for one before them all."""
-    if frame.pts is None or frame.time_base is None:
+    if frame.pts is None:
         return -1
-    at = time_s(frame.pts, frame.time_base)
+    at = to_s(frame.pts)
     if at < stream.start_s:
         return -1
     right = min(int(np.searchsorted(stream.pts_s, at)), stream.n_frames - 1)
@@ -201,18 +196,22 @@ def _number(stream: VideoStream, frame: av.VideoFrame) -> int:
 def _decode(
     container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream
 ) -> Iterator[av.VideoFrame | av.AudioFrame]:
-    """Frames of `stream` in order. Damage before the first one is passed over: a recording may begin anywhere."""
-    begun, damage = False, None
+    """Frames of `stream` in order. Damage before the first and after the last of them is passed over: a recording may
+    begin and break off anywhere. Damage between them is raised.
+    """
+    begun = False
+    damage: av.FFmpegError | None = None
     for packet in container.demux(stream):
         try:
-            frames = packet.decode()
+            frames = cast("list[av.VideoFrame | av.AudioFrame]", packet.decode())
         except av.FFmpegError as error:
-            if begun:
-                raise
-            damage = error
+            damage = damage or error
             continue
-        begun = begun or bool(frames)
-        yield from cast(list[av.VideoFrame | av.AudioFrame], frames)
+        if frames and damage is not None and begun:
+            raise damage
+        if frames:
+            begun, damage = True, None
+            yield from frames
     if damage is not None and not begun:
         raise damage
 
@@ -261,13 +260,15 @@ def read_audio(
     end, empty = 0, True
     for chunk in _on_the_line(_placed_chunks(path, origin_s, sample_rate), path, sample_rate):
         empty = False
-        kept.append(chunk[max(0, start - end) : None if stop is None else max(0, stop - end)])
+        piece = chunk[max(0, start - end) : None if stop is None else max(0, stop - end)]
+        if len(piece):  # an empty view would keep its chunk
+            kept.append(piece)
         end += len(chunk)
         if stop is not None and end >= stop:
             break
     if empty:
         raise ClipError(Reason.NO_AUDIO, f"{path.name}: the audio stream holds no samples")
-    return np.concatenate(kept)
+    return np.concatenate(kept) if kept else np.zeros(0, np.int16)
 
 
 def _on_the_line(
@@ -301,7 +302,9 @@ def _placed_chunks(path: Path, origin_s: float | None, sample_rate: int) -> Iter
         place = 0
         zero_s = clock_zero_s(container, stream)
         try:
-            for frame, at_s, steps in _timed(cast(Iterator[av.AudioFrame], _decode(container, stream)), path):
+            for frame, at_s, steps in _timed(
+                cast(Iterator[av.AudioFrame], _decode(container, stream)), clock_of(stream), path
+            ):
                 if to_mono is None or steps or not to_mono.takes(frame):
                     if to_mono is not None:
                         yield place, to_mono(None)
@@ -316,7 +319,9 @@ def _placed_chunks(path: Path, origin_s: float | None, sample_rate: int) -> Iter
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: audio: {error}") from error
 
 
-def _timed(frames: Iterator[av.AudioFrame], path: Path) -> Iterator[tuple[av.AudioFrame, float, bool]]:
+def _timed(
+    frames: Iterator[av.AudioFrame], to_s: Callable[[int], float], path: Path
+) -> Iterator[tuple[av.AudioFrame, float, bool]]:
     """Each frame with the time at which it sounds, seconds, and whether it steps away from the end of the one before.
 
     Time is the count of samples from the first time stamp on. Where `STEP_FRAMES` stamps in a row leave the count by
@@ -329,16 +334,20 @@ def _timed(frames: Iterator[av.AudioFrame], path: Path) -> Iterator[tuple[av.Aud
 
     def leave() -> tuple[av.AudioFrame, float, bool]:
         nonlocal shift_s
-        leads = [lead - shift_s for _, _, lead in waiting]
-        step = min(leads, key=abs) if min(leads) > STEP_S or max(leads) < -STEP_S else 0.0
+        frame, counted, lead = waiting[0]
+        step = 0.0
+        if abs(lead - shift_s) > STEP_S:
+            leads = [each - shift_s for _, _, each in waiting]
+            if min(leads) > STEP_S or max(leads) < -STEP_S:
+                step = min(leads, key=abs)
         if step < -MAX_BACK_S:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: audio: time stamps jump back by {-step:.2f} s")
         shift_s += step
-        frame, counted, _ = waiting.popleft()
+        waiting.popleft()
         return frame, counted + shift_s, step != 0.0
 
     for frame in frames:
-        stamp = None if frame.pts is None or frame.time_base is None else time_s(frame.pts, frame.time_base)
+        stamp = None if frame.pts is None else to_s(frame.pts)
         if first_s is None:
             first_s = stamp or 0.0
         now = first_s + counted_s
@@ -356,11 +365,15 @@ class _Mono:
 
     def __init__(self, frame: av.AudioFrame, sample_rate: int) -> None:
         self.setup = self._setup(frame)
-        names = [channel.name for channel in frame.layout.channels]
+        n_channels = frame.layout.nb_channels
         self.gains: NDArray[np.float32] | None = None
-        if len(names) > 2:
-            known = all(name in SURROUND_TO_MONO for name in names)
-            self.gains = np.asarray([SURROUND_TO_MONO[n] if known else 1 / len(names) for n in names], np.float32)
+        if n_channels > 2:
+            names = [channel.name for channel in frame.layout.channels]
+            if not set(names) & set(SURROUND_TO_MONO) and n_channels in UNNAMED:
+                names = [channel.name for channel in av.AudioLayout(UNNAMED[n_channels]).channels]
+            known = len(names) == n_channels and set(names) <= set(SURROUND_TO_MONO)
+            gains = [SURROUND_TO_MONO[name] for name in names] if known else [1 / n_channels] * n_channels
+            self.gains = np.asarray(gains, np.float32)
         # packed: PyAV 18.1 dies of a segmentation fault on a plane for each of eight channels
         form, layout = ("s16", "mono") if self.gains is None else ("flt", frame.layout.name)
         self.resampler = av.AudioResampler(format=form, layout=layout, rate=sample_rate)

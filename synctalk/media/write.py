@@ -73,6 +73,20 @@ class _Sound:
         self.container.mux(self.stream.encode(None))
 
 
+def _ticks(path: Path, pts_s: NDArray[np.float64], number: int) -> int:
+    """The time stamp of a frame.
+
+    Raises:
+        ValueError: there is none, it is negative, or it is not after that of the frame before.
+    """
+    if number >= len(pts_s):
+        raise ValueError(f"{path}: more frames than the {len(pts_s)} times that are given")
+    before = pts_s[number - 1] if number else -1.0 / TICKS
+    if not pts_s[number] > before:
+        raise ValueError(f"{path}: frame {number} is at {pts_s[number]:.4f} s, which is not after {before:.4f} s")
+    return round(float(pts_s[number]) * TICKS)
+
+
 def write_video(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
@@ -109,7 +123,7 @@ def write_video(
         The number of frames written.
 
     Raises:
-        ValueError: no frames, or frames of unequal size.
+        ValueError: no frames, frames of unequal size, or times that are too few, negative, or do not rise.
     """
     iterator = iter(frames)
     first = next(iterator, None)
@@ -147,7 +161,7 @@ def write_video(
                     raise ValueError(f"{path}: frame {n_frames} is {image.shape}, the first was {first.shape}")
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
                 if pts_s is not None:
-                    frame.pts, frame.time_base = round(float(pts_s[n_frames]) * TICKS), Fraction(1, TICKS)
+                    frame.pts, frame.time_base = _ticks(path, pts_s, n_frames), Fraction(1, TICKS)
                 container.mux(video.encode(frame))
                 n_frames += 1
                 if sound is not None:
@@ -200,8 +214,10 @@ def write_audio(path: Path, pcm: NDArray[np.int16], sample_rate: int = SAMPLE_RA
     """Write int16 mono `pcm` as .wav (exact) or .m4a (AAC), by way of a temporary file.
 
     Raises:
-        ValueError: another suffix.
+        ValueError: another suffix, or no samples.
     """
+    if not len(pcm):
+        raise ValueError(f"{path}: no sound to write")
     kinds = {".wav": ("wav", "pcm_s16le"), ".m4a": ("mp4", "aac")}
     if path.suffix not in kinds:
         raise ValueError(f"{path}: write_audio knows .wav and .m4a")

@@ -195,7 +195,8 @@ def _clock(kind: Kind) -> Fraction:
 
 
 def _add_video(container: Any, kind: Kind) -> Any:
-    stream = container.add_stream(kind.video, rate=kind.fps, options=dict(kind.options))
+    quick = {"preset": "veryfast"} if kind.video in ("libx264", "libx265") else {}
+    stream = container.add_stream(kind.video, rate=kind.fps, options=quick | dict(kind.options))
     width, height = kind.size if kind.rotation % 180 == 0 else kind.size[::-1]
     stream.width, stream.height, stream.pix_fmt = width, height, kind.pix_fmt
     stream.codec_context.thread_count = 1

@@ -132,6 +132,47 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("pts_s", "words"),
+    [
+        ([-0.04, 0.0, 0.04], "frame 0 is at -0.0400 s"),
+        ([0.0, 0.0, 0.04], "frame 1 is at 0.0000 s"),
+        ([0.0, 0.08, 0.04], "frame 2"),
+        ([0.0, 0.04], "more frames than"),
+    ],
+)
+def test_times_that_cannot_be_written_are_refused(tmp_path: Path, pts_s: list[float], words: str) -> None:
+    frames = [np.zeros((32, 48, 3), np.uint8)] * 3
+    with pytest.raises(ValueError, match=words):
+        write_video(tmp_path / "clip.mp4", frames, pts_s=np.asarray(pts_s))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".m4a"])
+def test_no_sound_is_not_written(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(ValueError, match="no sound to write"):
+        write_audio(tmp_path / f"sound{suffix}", np.zeros(0, np.int16))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [(241, 321), (64, 65), (1, 1), (2, 2), (120, 160)])
+def test_every_size_is_written_and_read_back(tmp_path: Path, size: tuple[int, int]) -> None:
+    for n_frames in (1, 3):
+        frames = [np.full((*size, 3), 80 * number, np.uint8) for number in range(n_frames)]
+        write_video(tmp_path / "clip.mp4", frames, audio=np.zeros(100, np.int16), crf=1)
+        back = read_video(tmp_path / "clip.mp4").frames
+        assert back.shape == (n_frames, *size, 3)
+        assert np.abs(back.astype(int) - np.stack(frames)).max() <= 4
+
+
+def test_the_index_stands_in_front_and_tags_are_kept(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [np.zeros((32, 48, 3), np.uint8)] * 3, metadata={"comment": "Zürich, “made”"})
+    blob = (tmp_path / "clip.mp4").read_bytes()
+    assert 0 < blob.index(b"moov") < blob.index(b"mdat")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        assert container.metadata["comment"] == "Zürich, “made”"
+
+
 def test_frames_by_number_are_those_of_a_decoder_in_order(shared: Path) -> None:
     # a decoder that seeks in MPEG-PS drops the first 12 frames of these files; FFmpeg in order is the reference
     for path in sorted((shared / "clips" / "grid").glob("*.mpg"))[:3]:
