@@ -28,7 +28,7 @@ from synctalk.tables.report import (
     take_view,
 )
 from synctalk.tables.setting import TEST_CORPORA, load_setting
-from synctalk.tables.table import caption, method_table, reader_table
+from synctalk.tables.table import caption, method_table, reader_table, study_caption, study_table
 
 
 def main(
@@ -62,7 +62,13 @@ def main(
     of_methods = results / "methods"
     intervals = {name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)}
     readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
-    cells = {1: method_table(1, intervals), 4: method_table(4, intervals), 2: reader_table(readers)}
+    rated = load_json(results / "study" / "summary.json")
+    tables = {
+        1: (method_table(1, intervals), caption(1, setting)),
+        4: (method_table(4, intervals), caption(4, setting)),
+        2: (reader_table(readers), caption(2, setting)),
+        5: (study_table(rated), study_caption(rated)),
+    }
     curves = [
         curve
         for path in sorted(models.rglob("curves.csv"))
@@ -77,10 +83,10 @@ def main(
         tables=[
             {
                 "heading": f"Table {number}",
-                "caption": caption(number, setting).replace("`", ""),
-                "rows": table_rows(of_table),
+                "caption": about.replace("`", ""),
+                "rows": table_rows(cells),
             }
-            for number, of_table in cells.items()
+            for number, (cells, about) in tables.items()
         ],
         checks=sanity_checks(
             load_json(of_methods / "ground_truth" / "metrics.json"),

@@ -1,4 +1,4 @@
-"""Stage: figures of all methods and readers -> tables 1, 2 and 4 as CSV and Markdown, the paper's figures beside."""
+"""Stage: figures of all methods and readers -> tables 1, 2, 4 and 5 as CSV and Markdown, the paper's beside."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.params import entry_names
 from synctalk.tables.setting import load_setting
-from synctalk.tables.table import caption, method_table, reader_table, to_csv, to_markdown
+from synctalk.tables.table import (
+    caption,
+    method_table,
+    reader_table,
+    study_caption,
+    study_table,
+    to_csv,
+    to_markdown,
+)
 
 
-def main(results: Path, readers: Path, out: Path) -> None:
-    """Read RESULTS/<method>/intervals.json and READERS/<reader>.json and write table<number>.csv and .md to OUT."""
+def main(results: Path, readers: Path, study: Path, out: Path) -> None:
+    """Read RESULTS/<method>/intervals.json, READERS/<reader>.json and STUDY, the summary of a perceptual study, and
+    write table<number>.csv and .md to OUT. Before a study has been collected, STUDY holds no methods.
+    """
     setting = load_setting()
     methods = {
         name: json.loads((results / name / "intervals.json").read_text(encoding="utf-8"))
@@ -20,9 +30,16 @@ def main(results: Path, readers: Path, out: Path) -> None:
     }
     figures = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(readers.glob("*.json"))}
     out.mkdir(parents=True, exist_ok=True)
-    for number, cells in {1: method_table(1, methods), 2: reader_table(figures), 4: method_table(4, methods)}.items():
+    rated = json.loads(study.read_text(encoding="utf-8"))
+    tables = {
+        1: (method_table(1, methods), caption(1, setting)),
+        2: (reader_table(figures), caption(2, setting)),
+        4: (method_table(4, methods), caption(4, setting)),
+        5: (study_table(rated), study_caption(rated)),
+    }
+    for number, (cells, about) in tables.items():
         (out / f"table{number}.csv").write_text(to_csv(cells), encoding="utf-8")
-        (out / f"table{number}.md").write_text(to_markdown(cells, caption(number, setting)), encoding="utf-8")
+        (out / f"table{number}.md").write_text(to_markdown(cells, about), encoding="utf-8")
 
 
 if __name__ == "__main__":

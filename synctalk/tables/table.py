@@ -1,4 +1,4 @@
-"""Tables 1, 2 and 4 of the paper: ours with its 95 % interval, the paper's figure and the difference.
+"""Tables 1, 2, 4 and 5 of the paper: ours with its 95 % interval, the paper's figure and the difference.
 
 Rows that the paper has and this project has not run are kept and say so. A table never mixes scales: its caption
 names the one it is of.
@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from synctalk.tables.paper_figures import METHOD_NAMES, PaperTable, paper_table
 from synctalk.tables.setting import TEST_CORPORA, Setting
@@ -20,6 +21,9 @@ Intervals = Mapping[str, Mapping[str, Mapping[str, float]]]
 METRICS = ("lse_c", "lse_d", "psnr", "psnr_uint8", "ssim")
 WER_1 = {"lrs2": "wer1", "lrs3": "wer2"}
 READERS_2 = ("av_hubert", "av_syncnet", "av_syncnet_conv", "conformer")
+STUDY_METRICS = tuple(
+    f"{question}_{figure}" for question in ("intelligibility", "sync", "authenticity") for figure in ("mean", "std")
+)
 NOT_RUN = "not run"
 
 HEADINGS = {
@@ -32,6 +36,12 @@ HEADINGS = {
     "wer2": "WER2 % ↓",
     "wer3": "WER3 % ↓",
     "wer": "WER % ↓",
+    "intelligibility_mean": "INTL ↑",
+    "intelligibility_std": "INTL SD",
+    "sync_mean": "SYNC ↑",
+    "sync_std": "SYNC SD",
+    "authenticity_mean": "AUTH ↑",
+    "authenticity_std": "AUTH SD",
 }
 
 
@@ -89,6 +99,40 @@ def reader_table(readers: Mapping[str, Mapping[str, Mapping[str, float]]]) -> li
     """Table 2: word error rate of each lip reader on the LRS2 test set; `readers` is reader -> metric -> interval."""
     paper = paper_table(2)
     return [cell("lrs2", name, "wer", readers.get(name), paper, name) for name in READERS_2]
+
+
+def study_table(summary: Mapping[str, Any]) -> list[Cell]:
+    """Table 5: the paper's rows, then whatever else was rated; `summary` is that of `synctalk study collect`."""
+    paper, rated = paper_table(5), summary["methods"]
+    rows = {METHOD_NAMES.get(name, name): name for name in rated}
+    names = [*paper.methods(), *(row for row in rows if row not in paper.methods())]
+    return [
+        cell("study", row, metric, rated.get(rows.get(row, "")), paper, row)
+        for row in names
+        for metric in STUDY_METRICS
+    ]
+
+
+def study_caption(summary: Mapping[str, Any]) -> str:
+    """What table 5 is of: not the setting of params.yaml but that of the videos which were rated."""
+    title = "Table 5. Perceptual study, scores from 1 to 5: intelligibility, synchronisation, authenticity."
+    if not summary["methods"]:
+        return f"{title} No study has been collected here (`synctalk study build`, `synctalk study collect`)."
+    videos = "videos that the user brought"
+    if summary["scale"] is not None:
+        corpora = "synthetic look-alikes of LRS2 and LRS3" if summary["synthetic"] else "LRS2 and LRS3"
+        videos = f"scale `{summary['scale']}`, {corpora}"
+    raters = "1 rater" if summary["overlap"] == 1 else f"{summary['overlap']} raters"
+    parts = [
+        f"{title[:-1]}; {videos}.",
+        f"Ratings: {summary['n_ratings']}, videos: {summary['n_videos']}, raters: {summary['n_raters']};"
+        f" each video was given to {raters}.",
+        "Brackets: 95 % bootstrap interval over raters and over videos, the wider. SD: of the ratings.",
+    ]
+    agreed = [f"{name} {alpha:.2f}" for name, alpha in summary["agreement"].items() if alpha is not None]
+    if agreed:
+        parts.append(f"Krippendorff's α (ordinal): {', '.join(agreed)}.")
+    return " ".join(parts)
 
 
 def to_csv(cells: Sequence[Cell]) -> str:

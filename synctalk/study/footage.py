@@ -1,0 +1,120 @@
+"""Videos of all methods brought to one form, so that nothing but the faces tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from synctalk.errors import ClipError, UserError
+from synctalk.evaluation.pictures import Take, film_frames
+from synctalk.media import probe, read_audio, read_video, write_video
+from synctalk.timebase import FPS, n_samples
+
+SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
+
+MOST_CUT_S = 0.5
+"""Takes of one clip whose lengths differ by more are not of one clip, or one of them is broken."""
+
+Source = Path | Take
+"""A video file as it is, or a take of the evaluation: a generated file, or the stretch of the real one that was
+re-voiced.
+"""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What every video of a study is like: square frames of `size` pixels, and x264's constant rate factor."""
+
+    size: int
+    crf: float
+
+
+@dataclass(frozen=True)
+class Filmed:
+    """Takes of one clip, written down: their common length, frames cut from each, and frame sizes where they differ."""
+
+    clip: str
+    n_frames: int
+    n_cut: dict[str, int]
+    sizes: dict[str, tuple[int, int]]
+
+
+def videos_below(name: str, folder: Path) -> dict[str, Source]:
+    """Videos of a method, by their paths below `folder` without suffix.
+
+    Raises:
+        UserError: the folder is missing, holds no videos, or two for one clip.
+    """
+    if not folder.is_dir():
+        raise UserError(folder, f"is no folder (--method {name})", "give the folder of the method's videos")
+    found: dict[str, Source] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            clip = path.relative_to(folder).with_suffix("").as_posix()
+            if clip in found:
+                raise UserError(path, f"has the clip's name of {found[clip]}", "keep one of the two")
+            found[clip] = path
+    if not found:
+        raise UserError(folder, f"holds no videos (--method {name})", f"known are {', '.join(sorted(SUFFIXES))}")
+    return found
+
+
+def fit(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """A frame [H, W, 3] made as large as fits into [size, size, 3], black around it."""
+    height, width = frame.shape[:2]
+    scale = size / max(height, width)
+    new = (max(1, round(width * scale)), max(1, round(height * scale)))
+    resized = cv2.resize(frame, new, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    top, left = (size - new[1]) // 2, (size - new[0]) // 2
+    square = np.zeros((size, size, 3), np.uint8)
+    square[top : top + new[1], left : left + new[0]] = resized
+    return square
+
+
+def read_source(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    """Frames at 25 fps, RGB [T, H, W, 3], and the video's own sound at 16 kHz.
+
+    Raises:
+        UserError: it cannot be decoded, or has no sound.
+    """
+    path = source if isinstance(source, Path) else source.generated or source.root / source.clip.video
+    try:
+        if isinstance(source, Take):
+            return film_frames(source)
+        info = probe(source)
+        return read_video(source, info).frames, read_audio(source, info.video.start_s if info.video else 0.0)
+    except ClipError as error:
+        raise UserError(path, f"cannot be shown ({error})", "mend the video or take it away") from error
+
+
+def film_clip(clip: str, sources: Mapping[str, Source], targets: Mapping[str, Path], form: Form) -> Filmed:
+    """Write every method's take of a clip to its target: same frame rate, size, length, codecs, no metadata.
+
+    All takes are cut to the shortest. Each keeps its own sound, since that is what its lips were made for.
+
+    Raises:
+        UserError: a take cannot be decoded, or their lengths differ by more than `MOST_CUT_S`.
+    """
+    takes = {method: read_source(source) for method, source in sources.items()}
+    lengths = {method: len(frames) for method, (frames, _) in takes.items()}
+    n_frames = min(lengths.values())
+    if max(lengths.values()) - n_frames > MOST_CUT_S * FPS:
+        seconds = ", ".join(f"{method} {length / FPS:.2f} s" for method, length in sorted(lengths.items()))
+        raise UserError(clip, f"its takes have unlike lengths ({seconds})", "take the clip away from a method")
+    for method, (frames, pcm) in takes.items():
+        sound = np.zeros(n_samples(n_frames), np.int16)
+        sound[: len(pcm)] = pcm[: len(sound)]
+        shown = (fit(frame, form.size) for frame in frames[:n_frames])
+        write_video(targets[method], shown, audio=sound, crf=form.crf, preset="medium")
+    sizes = {method: (frames.shape[2], frames.shape[1]) for method, (frames, _) in takes.items()}
+    return Filmed(
+        clip=clip,
+        n_frames=n_frames,
+        n_cut={method: length - n_frames for method, length in lengths.items() if length > n_frames},
+        sizes=sizes if len(set(sizes.values())) > 1 else {},
+    )
