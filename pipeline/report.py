@@ -63,7 +63,7 @@ def main(
     intervals = {name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)}
     readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
     rated = load_json(results / "study" / "summary.json")
-    tables = {
+    of_paper = {
         1: (method_table(1, intervals), caption(1, setting)),
         4: (method_table(4, intervals), caption(4, setting)),
         2: (reader_table(readers), caption(2, setting)),
@@ -86,7 +86,7 @@ def main(
                 "caption": about.replace("`", ""),
                 "rows": table_rows(cells),
             }
-            for number, (cells, about) in tables.items()
+            for number, (cells, about) in of_paper.items()
         ],
         checks=sanity_checks(
             load_json(of_methods / "ground_truth" / "metrics.json"),

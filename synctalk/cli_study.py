@@ -60,13 +60,14 @@ def build(
     Example: synctalk study build -o study --key study-key.json --own --method wav2lip=wav2lip_videos
     """
     from synctalk.study.build import Plan, build_study, folder_sources, links_path, own_sources
-    from synctalk.study.footage import Form
+    from synctalk.study.footage import Form, Source
     from synctalk.study.records import Origin
     from synctalk.tables.setting import TEST_CORPORA
 
     if size % 2:
         raise UserError(f"--size {size}", "is odd", "players need an even number")
-    folders, origin, sources = _parse_methods(method or []), Origin(), {}
+    folders, origin = _parse_methods(method or []), Origin()
+    sources: dict[str, dict[str, Source]] = {}
     if own or (own is None and not folders):
         sources, origin = own_sources(role or list(TEST_CORPORA))
     for name in sources.keys() & folders.keys():

@@ -68,7 +68,7 @@ def own_sources(roles: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]
     from synctalk.tables.setting import load_setting
 
     setting, data = load_setting(), Path("data")
-    sources: dict[str, dict[str, Source]] = {"ground_truth": {}} | {name: {} for name in entry_names("methods")}
+    sources: dict[str, dict[str, Source]] = {name: {} for name in ("ground_truth", *entry_names("methods"))}
     for role in roles:
         root = Path(load_entry("corpora", role, CorpusParams).root)
         index = data / "index" / role / "clips.parquet"
@@ -149,20 +149,12 @@ def film_items(
     items: list[Item], sources: Mapping[str, Mapping[str, Source]], folder: Path, form: Form
 ) -> tuple[dict[Item, Path], list[Filmed]]:
     """Write every item to `folder`; items of one clip are filmed together, so that they get one length."""
-    takes: dict[str, dict[str, Source]] = defaultdict(dict)
-    targets: dict[str, dict[str, Path]] = defaultdict(dict)
+    takes: dict[str, dict[str, tuple[Source, Path]]] = defaultdict(dict)
     paths = {}
     for number, item in enumerate(items):
-        takes[item.clip][item.method] = sources[item.method][item.clip]
-        paths[item] = targets[item.clip][item.method] = folder / f"{number}.mp4"
-    filmed = map_ordered(partial(_film, takes, targets, form), list(takes), label="film")
-    return paths, list(filmed)
-
-
-def _film(
-    takes: Mapping[str, Mapping[str, Source]], targets: Mapping[str, Mapping[str, Path]], form: Form, clip: str
-) -> Filmed:
-    return film_clip(clip, takes[clip], targets[clip], form)
+        paths[item] = folder / f"{number}.mp4"
+        takes[item.clip][item.method] = sources[item.method][item.clip], paths[item]
+    return paths, list(map_ordered(partial(film_clip, form=form), list(takes.items()), label="film"))
 
 
 def build_study(

@@ -92,28 +92,33 @@ def read_source(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         raise UserError(path, f"cannot be shown ({error})", "mend the video or take it away") from error
 
 
-def film_clip(clip: str, sources: Mapping[str, Source], targets: Mapping[str, Path], form: Form) -> Filmed:
+def film_clip(clip: tuple[str, Mapping[str, tuple[Source, Path]]], form: Form) -> Filmed:
     """Write every method's take of a clip to its target: same frame rate, size, length, codecs, no metadata.
 
     All takes are cut to the shortest. Each keeps its own sound, since that is what its lips were made for.
 
+    Args:
+        clip: its name, and method -> source and target.
+        form: of all videos.
+
     Raises:
         UserError: a take cannot be decoded, or their lengths differ by more than `MOST_CUT_S`.
     """
-    takes = {method: read_source(source) for method, source in sources.items()}
+    name, sources = clip
+    takes = {method: read_source(source) for method, (source, _) in sources.items()}
     lengths = {method: len(frames) for method, (frames, _) in takes.items()}
     n_frames = min(lengths.values())
     if max(lengths.values()) - n_frames > MOST_CUT_S * FPS:
         seconds = ", ".join(f"{method} {length / FPS:.2f} s" for method, length in sorted(lengths.items()))
-        raise UserError(clip, f"its takes have unlike lengths ({seconds})", "take the clip away from a method")
+        raise UserError(name, f"its takes have unlike lengths ({seconds})", "take the clip away from a method")
     for method, (frames, pcm) in takes.items():
         sound = np.zeros(n_samples(n_frames), np.int16)
         sound[: len(pcm)] = pcm[: len(sound)]
         shown = (fit(frame, form.size) for frame in frames[:n_frames])
-        write_video(targets[method], shown, audio=sound, crf=form.crf, preset="medium")
+        write_video(sources[method][1], shown, audio=sound, crf=form.crf, preset="medium")
     sizes = {method: (frames.shape[2], frames.shape[1]) for method, (frames, _) in takes.items()}
     return Filmed(
-        clip=clip,
+        clip=name,
         n_frames=n_frames,
         n_cut={method: length - n_frames for method, length in lengths.items() if length > n_frames},
         sizes=sizes if len(set(sizes.values())) > 1 else {},

@@ -186,7 +186,7 @@ def test_takes_of_unlike_length_are_not_of_one_clip(tmp_path: Path) -> None:
         sources[name], targets[name] = tmp_path / f"{name}.mp4", tmp_path / f"{name}-out.mp4"
         write_video(sources[name], picture(n_frames, 64, 64, 0), audio=np.ones(640 * n_frames, np.int16))
     with pytest.raises(UserError, match=r"clip: its takes have unlike lengths \(long 0\.92 s, short 0\.40 s\)"):
-        film_clip("clip", sources, targets, Form(64, 20))
+        film_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
 
 
 def test_each_take_keeps_its_own_sound_from_its_beginning(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_each_take_keeps_its_own_sound_from_its_beginning(tmp_path: Path) -> Non
         tone = 9000 * np.sin(2 * np.pi * hertz * np.arange(640 * n_frames) / 16000)
         tone[: 640 * 25] = 0
         write_video(sources[name], picture(n_frames, 64, 64, 0), audio=tone.astype(np.int16))
-    film_clip("clip", sources, targets, Form(64, 20))
+    film_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
     for name, hertz in (("low", 200), ("high", 1000)):
         pcm = read_audio(targets[name]).astype(float)
         loud = np.flatnonzero(np.abs(pcm) > 4000)[0]
