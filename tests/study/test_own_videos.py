@@ -48,7 +48,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         made.parent.mkdir(parents=True)
         write_video(made, 255 - waves(N_FRAMES, number), audio=noise(N_FRAMES, number), lossless=True)
         crop = Crop(
-            id=clip.id, start=START, n_frames=N_FRAMES, frame_height=160, frame_width=160,
+            id=clip.id, clip=clip.id, start=START, audio_start=START, n_frames=N_FRAMES,
+            frame_height=160, frame_width=160,
             boxes=np.tile(np.array([30, 40, 126, 136], np.int32), (N_FRAMES, 1)),
             mouth_transforms=np.tile(np.eye(2, 3, dtype=np.float32), (N_FRAMES, 1, 1)),
             faces=encode_mosaic(np.zeros((N_FRAMES, 96, 96, 3), np.uint8), 95),

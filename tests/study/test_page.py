@@ -75,8 +75,8 @@ def watch(page: sync_api.Page) -> None:
     sync_api.expect(page.locator("#watched")).to_have_text("watched to the end")
 
 
-def place(page: sync_api.Page) -> str:
-    return page.locator("#place").inner_text()
+def at(page: sync_api.Page, place: str) -> None:
+    sync_api.expect(page.locator("#place")).to_have_text(place)
 
 
 def press(page: sync_api.Page, *keys: str) -> None:
@@ -94,24 +94,24 @@ def test_a_rater_answers_closes_the_browser_and_goes_on(
     page = browse(url)
     sync_api.expect(page.get_by_label("Your code")).to_have_value(rater)
     page.get_by_role("button", name="Begin").click()
-    assert place(page) == "Video 1 of 3"
+    at(page, "Video 1 of 3")
 
     # neither unseen nor half answered
     press(page, "4", "2", "5", "Enter")
-    assert page.locator("#message").inner_text() == "Play the video to its end first."
+    sync_api.expect(page.locator("#message")).to_have_text("Play the video to its end first.")
     watch(page)
     page.get_by_role("button", name="Next video").click()
-    assert place(page) == "Video 2 of 3"
+    at(page, "Video 2 of 3")
     watch(page)
     press(page, "3")
     page.get_by_role("button", name="Next video").click()
-    assert page.locator("#message").inner_text() == "Answer “Synchronisation” as well."
-    assert place(page) == "Video 2 of 3"
+    sync_api.expect(page.locator("#message")).to_have_text("Answer “Synchronisation” as well.")
+    at(page, "Video 2 of 3")
 
     # the browser is closed in the middle of the second video, and opened again
     page.context.close()
     page = browse(url)
-    assert place(page) == "Video 2 of 3"
+    at(page, "Video 2 of 3")
     assert page.get_by_role("progressbar").get_attribute("value") == "1"
     assert page.get_by_role("group", name="Intelligibility").get_by_role("radio", name="3").is_checked()
     sync_api.expect(page.locator("#watched")).to_have_text("watched to the end")
@@ -121,11 +121,11 @@ def test_a_rater_answers_closes_the_browser_and_goes_on(
     page.get_by_role("group", name="Authenticity").get_by_text("5", exact=True).click()
     # back to the first video, and a score thought over there
     page.get_by_role("button", name="Back").click()
-    assert place(page) == "Video 1 of 3"
+    at(page, "Video 1 of 3")
     press(page, "1", "Enter")
-    assert place(page) == "Video 2 of 3"
+    at(page, "Video 2 of 3")
     press(page, "Enter")
-    assert place(page) == "Video 3 of 3"
+    at(page, "Video 3 of 3")
 
     watch(page)
     press(page, "4", "2", "5")
@@ -151,10 +151,10 @@ def test_a_wrong_code_is_said(study: tuple[Path, Built], tmp_path: Path, browse:
     page = browse((study[0] / "index.html").as_uri())
     page.get_by_label("Your code").fill("99-zzz")
     page.keyboard.press("Enter")
-    assert page.locator("#start-message").inner_text() == "“99-zzz” is no code of this study."
+    sync_api.expect(page.locator("#start-message")).to_have_text("“99-zzz” is no code of this study.")
     page.get_by_label("Your code").fill(f" {next(iter(study[1].key.raters)).upper()} ")
     page.keyboard.press("Enter")
-    assert place(page) == "Video 1 of 3"
+    at(page, "Video 1 of 3")
     page.context.close()
 
 
@@ -165,7 +165,7 @@ def test_jumping_to_the_end_is_not_watching(study: tuple[Path, Built], tmp_path:
     page.keyboard.press("Space")
     page.wait_for_function("film.ended")
     press(page, "4", "2", "5", "Enter")
-    assert page.locator("#message").inner_text() == "Play the video to its end first."
+    sync_api.expect(page.locator("#message")).to_have_text("Play the video to its end first.")
     page.context.close()
 
 
@@ -180,7 +180,7 @@ def test_a_video_that_does_not_play_is_passed_over_and_named(
     page.get_by_role("button", name="Begin").click()
     sync_api.expect(page.locator("#message")).to_have_text("This video cannot be played here.")
     page.get_by_role("button", name="go on without it").click()
-    assert place(page) == "Video 2 of 3"
+    at(page, "Video 2 of 3")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save what I have so far").click()
     download.value.save_as(tmp_path / "answers.json")
@@ -206,9 +206,9 @@ def test_answers_go_on_from_a_saved_file_in_another_browser(
     page = browse(url, "two")
     (tmp_path / "other.json").write_text(json.dumps({"study": "another"}), encoding="utf-8")
     page.get_by_label("Go on from a saved file").set_input_files(tmp_path / "other.json")
-    assert page.locator("#start-message").inner_text() == "That file holds no answers to this study."
+    sync_api.expect(page.locator("#start-message")).to_have_text("That file holds no answers to this study.")
     page.get_by_label("Go on from a saved file").set_input_files(tmp_path / "answers.json")
-    sync_api.expect(page.locator("#place")).to_have_text("Video 2 of 3")
+    at(page, "Video 2 of 3")
     page.get_by_role("button", name="Back").click()
     assert page.get_by_role("group", name="Synchronisation").get_by_role("radio", name="2").is_checked()
     page.context.close()
@@ -237,7 +237,7 @@ def test_the_server_saves_each_answer_and_another_browser_goes_on(
 
         page = browse(url, "two", width=390)
         page.get_by_role("button", name="Begin").click()
-        sync_api.expect(page.locator("#place")).to_have_text("Video 2 of 3")
+        at(page, "Video 2 of 3")
         for _ in range(2):
             watch(page)
             press(page, "4", "2", "5", "Enter")
