@@ -68,8 +68,10 @@ def _settle(parent: int) -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     import cv2
+    from threadpoolctl import threadpool_limits
 
     cv2.setNumThreads(0)
+    threadpool_limits(1, "blas")  # a forked process may spin for ever in its parent's threads of OpenBLAS
     if "torch" in sys.modules:
         import torch
 
