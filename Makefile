@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up all they need: Python 3.11, make and git are enough.
-.PHONY: demo test lint types unit e2e clean
+.PHONY: demo test lint types unit browser e2e clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -13,7 +13,7 @@ demo: $(INSTALLED)  ## the main job: corpora to tables, at the scale that params
 	dvc repro
 	python -m pipeline.summary
 
-test: $(INSTALLED) lint types unit e2e  ## everything that CI checks
+test: $(INSTALLED) lint types unit browser e2e  ## everything that CI checks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	pytest
+
+browser: $(INSTALLED)  ## pages in a real browser, where there is one
+	pytest -m browser
 
 e2e: $(INSTALLED)  ## a whole `dvc repro` at the tiny scale, in a temporary clone
 	pytest -m e2e

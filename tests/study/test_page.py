@@ -18,7 +18,10 @@ from synctalk.study.serve import StudyServer
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here")
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
 
 SCORES = {"intelligibility": 4, "sync": 2, "authenticity": 5}
 
@@ -58,9 +61,9 @@ def browse(playwright: sync_api.Playwright, tmp_path: Path) -> Iterator[Browse]:
         )
         opened.append(context)
         context.set_default_timeout(20_000)
+        context.on("weberror", lambda error: troubles.append(str(error.error)))
+        context.on("request", note)
         page = context.new_page()
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", note)
         page.goto(url)
         return page
 
@@ -84,9 +87,7 @@ def press(page: sync_api.Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
-def test_a_rater_answers_closes_the_browser_and_goes_on(
-    tmp_path: Path, study: tuple[Path, Built], browse: Browse
-) -> None:
+def test_a_rater_answers_closes_the_tab_and_goes_on(tmp_path: Path, study: tuple[Path, Built], browse: Browse) -> None:
     folder, built = study
     rater = next(iter(built.key.raters))
     url = f"{(folder / 'index.html').as_uri()}?rater={rater}"
@@ -108,9 +109,10 @@ def test_a_rater_answers_closes_the_browser_and_goes_on(
     sync_api.expect(page.locator("#message")).to_have_text("Answer “Synchronisation” as well.")
     at(page, "Video 2 of 3")
 
-    # the browser is closed in the middle of the second video, and opened again
-    page.context.close()
-    page = browse(url)
+    # the tab is closed in the middle of the second video, and opened again
+    page.close()
+    page = page.context.new_page()
+    page.goto(url)
     at(page, "Video 2 of 3")
     assert page.get_by_role("progressbar").get_attribute("value") == "1"
     assert page.get_by_role("group", name="Intelligibility").get_by_role("radio", name="3").is_checked()
