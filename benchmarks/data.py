@@ -242,7 +242,7 @@ def compare_mouths(clips: list[Clip], root: Path, params: CropParams, detector: 
         for frames, landmarks in footage:
             with watch.of("AV-HuBERT: scikit-image's warp of every frame, then a cut"):
                 peers.warp_mouths(frames, landmarks, MEAN_FACE)
-            with watch.of("ours: grey, one cv2.warpAffine a frame"):
+            with watch.of("ours: one cv2.warpAffine a frame, then grey"):
                 transforms = mouth_transforms(landmarks, params.mouth, frames.shape[1:3])
                 crop_mouth(frames, transforms, params.mouth.size)
 

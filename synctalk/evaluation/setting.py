@@ -14,7 +14,7 @@ from synctalk.checkpoints.typed import load_lip_reader, load_syncnet
 from synctalk.errors import UserError
 from synctalk.evaluation.foreign import Setup
 from synctalk.evaluation.score import Judges, LipJudge, SyncJudge
-from synctalk.faces.align import MouthParams
+from synctalk.faces.align import PEER_WINDOW, MouthParams
 from synctalk.faces.detect import DetectorParams, check_weights
 from synctalk.models.beam_search import BeamConfig
 from synctalk.training.observer import published_observer
@@ -151,5 +151,5 @@ def _lip_judge(path: Path, roi: Literal["mean_face", "centre"], beam: BeamConfig
         return LipJudge(reader, pieces, int(metadata["crop"]), beam), _mouth_of(path)
     published = published_observer(path)
     side = PUBLISHED_MOUTH[roi]
-    mouth = MouthParams(mode=roi, size=side, centre_px=side)
+    mouth = MouthParams(mode=roi, size=side, centre_px=side, window_frames=PEER_WINDOW)
     return LipJudge(published.model, published.tokenizer, PUBLISHED_CROP, beam), mouth

@@ -1,11 +1,14 @@
 """The mouth region of interest: a similarity to a mean face, then a square around the mouth.
 
-Peer: av_hubert preparation/align_mouth.py @ 258fb50 aligns 68 landmarks to a mean face on a 256 x 256 canvas and
-cuts 96 x 96 around the mouth; with 5 landmarks the same similarity is fitted to eyes, nose tip and mouth corners.
+Peer: av_hubert preparation/align_mouth.py @ 258fb50 fits 5 stable points of 68 landmarks, averaged over a window of 12
+frames, to a mean face on a canvas of 256 x 256 pixels, and cuts 96 x 96 around the mouth of each frame, at whole pixels
+of the canvas. 68 and 106 landmarks are treated so. With 5 landmarks the similarity is fitted to all of them, and the
+square lies around the middle of the mouth's corners to the fraction of a pixel.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
@@ -17,8 +20,46 @@ from synctalk.section import section
 CANVAS = 256
 CANVAS_ROI = 96
 """The mouth square is 96 pixels of the 256 pixel canvas."""
+PEER_WINDOW = 12
+"""Frames over which AV-HuBERT averages the stable points."""
 MEAN_FACE = np.array([[102.0, 94.0], [156.0, 94.0], [128.5, 127.5], [107.0, 157.0], [152.0, 157.0]], np.float32)
 """Eyes, nose tip and mouth corners of an upright face on the canvas, in `FaceTrack` order."""
+STABLE_FACE = np.array(
+    [[128.8702, 137.3025], [92.5225, 94.3688], [112.7724, 94.9436], [145.5251, 94.5350], [166.6771, 93.5656]],
+    np.float32,
+)
+"""Foot of the nose, and the corners of the eyes from the image's left to its right, of AV-HuBERT's mean face."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the landmarks of a face mean.
+
+    Attributes:
+        stable: points that the similarity is fitted to.
+        target: their places on the canvas.
+        mouth: points whose mean is the middle of the mouth.
+        whole_pixels: the square is cut at whole pixels of the canvas, inside it, as the peer does.
+    """
+
+    stable: tuple[int, ...]
+    target: NDArray[np.float32]
+    mouth: tuple[int, ...]
+    whole_pixels: bool
+
+
+LAYOUTS = {
+    5: Layout((0, 1, 2, 3, 4), MEAN_FACE, (3, 4), whole_pixels=False),
+    68: Layout((33, 36, 39, 42, 45), STABLE_FACE, tuple(range(48, 68)), whole_pixels=True),
+    106: Layout(
+        (80, 35, 39, 89, 93),
+        STABLE_FACE,
+        (52, 64, 63, 71, 67, 68, 61, 58, 59, 53, 56, 55, 65, 66, 62, 70, 69, 57, 60, 54),
+        whole_pixels=True,
+    ),
+}
+"""By the number of landmarks: those of the detectors; iBUG's 68; insightface's 2d106, whose points are listed in the
+order of the 68 points that they stand for (33, 36, 39, 42, 45; 48 to 67)."""
 
 
 @section
@@ -33,6 +74,10 @@ class MouthParams:
     """Side of the stored region, pixels: 96 in the paper."""
     centre_px: int
     """`centre` mode: side, in stored pixels, of the square that is cut from the middle of the frame."""
+    window_frames: int
+    """Frames, from each frame on, over which the points that the similarity is fitted to are averaged: 12 in AV-HuBERT,
+    1 = its own only. The last frames share the last full window.
+    """
 
 
 def fit_similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -52,28 +97,53 @@ def fit_similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> 
     return np.concatenate([linear, (mean_target - linear @ mean_source)[:, None]], axis=1).astype(np.float32)
 
 
+def window_means(points: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Means of `points` [T, N, 2] over the frames t .. t + width - 1; the last `width - 1` frames have the last full
+    window's mean, and a clip shorter than the window has one mean. [T, N, 2].
+    """
+    width = min(width, len(points))
+    sums = np.cumsum(np.concatenate([np.zeros_like(points[:1]), points]), axis=0, dtype=np.float64)
+    means = (sums[width:] - sums[:-width]) / width
+    return means[np.minimum(np.arange(len(points)), len(means) - 1)].astype(np.float32)
+
+
+def _centre_transforms(n_frames: int, params: MouthParams, frame_size: tuple[int, int]) -> NDArray[np.float32]:
+    height, width = frame_size
+    scale = params.size / params.centre_px
+    low = np.array([(width - params.centre_px) / 2, (height - params.centre_px) / 2])
+    shift = 0.5 * scale - 0.5 - low * scale
+    return np.tile(np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32), (n_frames, 1, 1))
+
+
 def mouth_transforms(
     landmarks: NDArray[np.float32], params: MouthParams, frame_size: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Maps from frame pixels to pixels of the mouth region, one a frame: landmarks [T, 5, 2] -> [T, 2, 3].
+    """Maps from frame pixels to pixels of the mouth region, one a frame: landmarks [T, N, 2] -> [T, 2, 3].
 
     Args:
-        landmarks: of each frame, smoothed by the tracker.
-        params: mode and size.
+        landmarks: of each frame; N is 5, 68 or 106 (`LAYOUTS`).
+        params: mode, size and window.
         frame_size: height and width of the frame, for `centre` mode.
     """
     if params.mode == "centre":
-        height, width = frame_size
-        scale = params.size / params.centre_px
-        low = np.array([(width - params.centre_px) / 2, (height - params.centre_px) / 2])
-        shift = 0.5 * scale - 0.5 - low * scale
-        return np.tile(np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32), (len(landmarks), 1, 1))
+        return _centre_transforms(len(landmarks), params, frame_size)
+    layout = LAYOUTS[landmarks.shape[1]]
     scale = params.size / CANVAS_ROI
+    windows = window_means(landmarks[:, layout.stable], params.window_frames)
+    mouths = landmarks[:, layout.mouth].mean(1)
     matrices = []
-    for points in landmarks:
-        matrix = fit_similarity(points, MEAN_FACE * scale)
-        mouth = matrix @ np.append(points[3:].mean(0), 1)
-        matrix[:, 2] += (params.size - 1) / 2 - mouth
+    for points, mouth in zip(windows, mouths, strict=True):
+        matrix = fit_similarity(points, layout.target)
+        middle = matrix @ np.append(mouth, 1)
+        if layout.whole_pixels:
+            # pixel 48 of the square is the canvas pixel nearest to the mouth
+            half = CANVAS_ROI // 2
+            matrix[:, 2] += half - np.clip(np.rint(middle), half, CANVAS - half)
+            matrix *= scale
+            matrix[:, 2] += (scale - 1) / 2
+        else:
+            matrix *= scale
+            matrix[:, 2] += (params.size - 1) / 2 - middle * scale
         matrices.append(matrix)
     return np.stack(matrices)
 
@@ -81,10 +151,10 @@ def mouth_transforms(
 def crop_mouth(frames: NDArray[np.uint8], transforms: NDArray[np.float32], size: int) -> NDArray[np.uint8]:
     """Grey mouth regions: RGB uint8 [T, H, W, 3], transforms [T, 2, 3] -> uint8 [T, size, size].
 
-    Bilinear; pixels outside the frame repeat its edge.
+    Bilinear; pixels outside the frame repeat its edge. Grey is made of the region, not of the whole frame.
     """
     out = np.empty((len(frames), size, size), np.uint8)
     for frame, matrix, target in zip(frames, transforms, out, strict=True):
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        cv2.warpAffine(grey, matrix, (size, size), dst=target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        region = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cv2.cvtColor(region, cv2.COLOR_RGB2GRAY, dst=target)
     return out

@@ -30,7 +30,7 @@ from synctalk.media import write_video
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.tables.score_page import histogram
 
-MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64)
+MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64, window_frames=1)
 NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, face_size=96, detector=None)
 LENGTHS = (20, 22, 24, 21, 23)
 

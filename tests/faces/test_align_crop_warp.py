@@ -15,7 +15,7 @@ from synctalk.faces.align import MEAN_FACE, MouthParams, crop_mouth, fit_similar
 from synctalk.faces.crop import crop_faces, mouth_region, paste_back, syncnet_crops, whole_boxes
 from synctalk.faces.warp import paste_mouth
 
-MOUTH = MouthParams(mode="mean_face", size=96, centre_px=88)
+MOUTH = MouthParams(mode="mean_face", size=96, centre_px=88, window_frames=1)
 
 
 def smooth_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -51,7 +51,7 @@ def test_the_mouth_region_is_centred_upright_and_scaled_to_the_mean_face() -> No
 
 def test_centre_mode_is_the_plain_middle_of_the_frame() -> None:
     frame = smooth_picture(160, 160)
-    params = MouthParams(mode="centre", size=88, centre_px=88)
+    params = MouthParams(mode="centre", size=88, centre_px=88, window_frames=1)
     matrices = mouth_transforms(np.tile(MEAN_FACE, (1, 1, 1)), params, (160, 160))
     region = crop_mouth(frame[None], matrices, 88)[0]
     np.testing.assert_array_equal(region, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[36:124, 36:124])
@@ -97,7 +97,9 @@ def test_the_batched_warp_equals_pasting_and_cutting_frame_by_frame() -> None:
     faces = np.stack([smooth_picture(96, 96, 10 + seed) for seed in range(n)])
     boxes = np.array([[30, 20, 140, 150], [35, 25, 131, 121], [20, 30, 160, 158]], np.int32)
     landmarks = np.stack([MEAN_FACE * 0.5 + [20 + 2 * i, 15] for i in range(n)]).astype(np.float32)
-    matrices = mouth_transforms(landmarks, MouthParams(mode="mean_face", size=48, centre_px=88), (160, 180))
+    matrices = mouth_transforms(
+        landmarks, MouthParams(mode="mean_face", size=48, centre_px=88, window_frames=1), (160, 180)
+    )
     expected = mouth_of_pasted_frames(frames, faces, boxes, matrices)
     made = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255
     real = torch.from_numpy(crop_mouth(frames, matrices, 48)).float() / 255
@@ -112,7 +114,9 @@ def test_the_batched_warp_is_exact_where_frame_pixels_are_mouth_pixels() -> None
     # centre mode: no rotation or scaling, so the warp is the bilinear resize of the peer, to rounding
     face = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     box = torch.tensor([[20.0, 25.0, 140.0, 150.0]])
-    matrices = mouth_transforms(MEAN_FACE[None], MouthParams(mode="centre", size=88, centre_px=88), (160, 160))
+    matrices = mouth_transforms(
+        MEAN_FACE[None], MouthParams(mode="centre", size=88, centre_px=88, window_frames=1), (160, 160)
+    )
     got = paste_mouth(face, torch.zeros(1, 88, 88), box, torch.from_numpy(matrices))
     grey = (face * torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]).sum(1, keepdim=True)
     resized = F.interpolate(grey, (125, 120), mode="bilinear", align_corners=False)[0, 0]

@@ -85,6 +85,54 @@ def test_two_people_are_rejected_or_the_larger_is_taken() -> None:
     assert float(largest.boxes[0, 0]) == 200
 
 
+def test_the_steadiest_face_is_large_and_stays_in_its_place() -> None:
+    # the larger face wanders by three times its width, the smaller one is nearly as large and does not move
+    sampled = [(t, [face(10 + 6 * t, width=60), face(400, width=50)]) for t in range(30)]
+    params = replace(PARAMS, several_faces="steadiest")
+    (steady,) = choose_tracks(sampled, [], 30, params, 25)
+    assert float(steady.boxes[0, 0]) == 400
+    # of two that stay where they are, the larger one; a small one in the background never
+    sampled = [(t, [face(10 + 0.1 * t, width=60), face(400, width=50)]) for t in range(30)]
+    (large,) = choose_tracks(sampled, [], 30, params, 25)
+    assert float(large.boxes[0, 0]) == 10
+
+
+def test_all_people_who_are_there_together_are_kept_and_passers_by_are_not() -> None:
+    faces = [face(10), face(200, width=50), face(400)]
+    sampled = [(t, faces[: 2 + (8 <= t < 20)]) for t in range(30)]
+    params = replace(PARAMS, several_faces="all")
+    tracks = choose_tracks(sampled, [], 30, params, 25)
+    assert sorted(float(track.boxes[0, 0]) for track in tracks) == [10, 200]
+    assert {len(track) for track in tracks} == {30}
+
+
+def test_the_longest_usable_shot_is_kept() -> None:
+    def clip(*shots: tuple[int, list[Detection]]) -> tuple[list[tuple[int, list[Detection]]], list[int]]:
+        each = [found for length, found in shots for _ in range(length)]
+        return list(enumerate(each)), list(np.cumsum([length for length, _ in shots])[:-1])
+
+    one, two = [face(100)], [face(100), face(300)]
+    for shots, start, length in (
+        ([(20, one), (30, one)], 20, 30),
+        ([(30, []), (20, one)], 30, 20),  # nobody in the longer one
+        ([(30, two), (20, one)], 30, 20),  # two people in it
+        ([(25, one), (25, one)], 0, 25),  # the earlier of equally long ones
+    ):
+        sampled, cuts = clip(*shots)
+        (track,) = choose_tracks(sampled, cuts, len(sampled), PARAMS, 25)
+        assert (track.start, len(track)) == (start, length)
+    sampled, cuts = clip((30, two), (20, []))
+    with pytest.raises(ClipError) as error:
+        choose_tracks(sampled, cuts, 50, PARAMS, 25)
+    assert error.value.reason == Reason.SEVERAL_FACES  # as the longest shot has it
+
+
+def test_a_false_find_that_flickers_all_along_is_no_second_person() -> None:
+    sampled = [(t, [face(100), *([face(300)] if t % 8 == 0 else [])]) for t in range(40)]
+    (track,) = choose_tracks(sampled, [], 40, PARAMS, 25)
+    assert float(track.boxes[0, 0]) == 100
+
+
 def test_a_passer_by_does_not_matter() -> None:
     sampled = [(t, [face(10), *([face(200)] if 5 <= t < 9 else [])]) for t in range(30)]
     (track,) = choose_tracks(sampled, [], 30, PARAMS, 25)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import av
 import numpy as np
@@ -222,15 +222,32 @@ def test_a_sentence_that_outlasts_the_shot_loses_its_face(shared: Path, root: Pa
     assert error.value.reason == Reason.FACE_LOST
 
 
-def test_of_two_people_the_larger_face_is_taken_where_params_say_so(shared: Path, root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", sorted(WEIGHTS))
+@pytest.mark.parametrize("mode", ["largest", "steadiest"])
+def test_of_two_people_the_left_is_larger_and_as_steady(
+    shared: Path, root: Path, tmp_path: Path, kind: str, mode: Literal["largest", "steadiest"]
+) -> None:
+    """The left face is 125 pixels wide and high (geometric mean), the right one 117 to 121; both hardly move."""
     shutil.copy(root / "derived/two_faces_left_speaks.mp4", tmp_path / "clip.mp4")
     (clip,) = indexed("folder", tmp_path).clips
     params = crop_params(shared)
-    params = replace(params, track=replace(params.track, several_faces="largest"))
-    (crop,) = crop_clip(tmp_path, clip, params, make_detector("yunet", params.detectors["yunet"]), MEMBERS)
-    assert crop.n_frames == 75
-    middle = (crop.boxes[:, 0] + crop.boxes[:, 2]) / 2
-    assert (middle < clip.width / 2).all() or (middle > clip.width / 2).all()
+    params = replace(params, track=replace(params.track, several_faces=mode))
+    (crop,) = crop_clip(tmp_path, clip, params, make_detector(kind, params.detectors[kind]), MEMBERS)
+    assert (crop.id, crop.clip, crop.n_frames) == ("clip", "clip", 75)
+    assert (crop.boxes[:, 2] < clip.width / 2).all()
+
+
+def test_of_two_people_the_published_track_says_who_speaks(shared: Path, root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "derived/two_faces_left_speaks.mp4", tmp_path / "clip.mp4")
+    (clip,) = indexed("folder", tmp_path).clips
+    params = crop_params(shared)
+    params = replace(params, track=replace(params.track, several_faces="all"))
+    both = crop_clip(tmp_path, clip, params, make_detector("yunet", params.detectors["yunet"]), MEMBERS)
+    landmarks = np.tile(np.array([[510, 110], [560, 110], [535, 140], [515, 165], [555, 165]]), (75, 1, 1))
+    np.savez(tmp_path / "clip.npz", boxes=both[1].boxes, landmarks=landmarks)
+    (crop,) = crop_clip(tmp_path, replace(clip, face_track="clip.npz"), params, None, MEMBERS)
+    np.testing.assert_array_equal(crop.boxes, both[1].boxes)
+    assert (crop.boxes[:, 0] > clip.width / 2).all()
 
 
 def test_both_people_become_samples_of_their_own_where_params_say_so(
