@@ -17,7 +17,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from synctalk.corpora.folder import SUFFIXES
+from synctalk.corpora.listing import VIDEO_SUFFIXES
 from synctalk.errors import ClipError
 from synctalk.faces.align import MEAN_FACE
 from synctalk.faces.detect import DetectorParams, make_detector
@@ -58,7 +58,7 @@ class Recorded:
 def look(folder: Path, kind: str, params: DetectorParams, track: TrackParams) -> Iterator[Footage]:
     """Clips with a face in every frame of a shot, each looked at in every frame."""
     detector = make_detector(kind, params)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     for path in progress_bar(iterable=files, desc=f"{kind} {params.det_size}"):
         try:
             frames = read_video(path).frames
