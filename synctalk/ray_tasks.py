@@ -66,9 +66,7 @@ def _connect() -> Any:  # noqa: ANN401  # the module, which may be missing
         config = ray.job_config.JobConfig(code_search_path=[str(Path(__file__).parents[1])])
         options: dict[str, Any] = {"job_config": config, "log_to_driver": False, "logging_level": logging.WARNING}
         if address == "local":
-            options["include_dashboard"] = False
-        if address == "local" or address.startswith("127.0.0.1:"):
-            options["_node_ip_address"] = "127.0.0.1"  # else Ray looks for this machine's node at its outer address
+            options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         try:
             ray.init(address, **options)
         except ConnectionError as error:

@@ -55,10 +55,11 @@ def nodes() -> Iterator[Nodes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # a crowded machine is not this test's matter
+        patch.setenv("RAY_worker_niceness", "0")  # as the driver: 15 by default
         from ray.cluster_utils import Cluster
 
         folder = tempfile.mkdtemp(prefix="ray-")  # of a short name: Ray's sockets lie there
-        node = {"num_cpus": 1, "object_store_memory": OBJECT_STORE, "node_ip_address": "127.0.0.1"}
+        node = {"num_cpus": 1, "object_store_memory": OBJECT_STORE}
         cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False, "temp_dir": folder})
         second = cluster.add_node(**node)
         cluster.wait_for_nodes()
@@ -112,7 +113,6 @@ def parts_of(folder: Path, stage: str) -> int:
 
 
 def test_a_killed_worker_and_a_lost_node_change_no_byte(folder: Path, nodes: Nodes) -> None:
-    assert nodes.address.startswith("127.0.0.1:")
     driver = start(folder, RUN_STAGES, "ray", SYNCTALK_EXECUTOR="ray", RAY_ADDRESS=nodes.address)
     wait_until(lambda: parts_of(folder, "crop") >= 2 and task_processes(), driver)
     os.kill(task_processes()[0], signal.SIGKILL)
