@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up all they need: Python 3.11, make and git are enough.
-.PHONY: demo test lint types unit browser e2e clean
+.PHONY: demo test lint types unit browser cluster e2e clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -13,7 +13,7 @@ demo: $(INSTALLED)  ## the main job: corpora to tables, at the scale that params
 	dvc repro
 	python -m pipeline.summary
 
-test: $(INSTALLED) lint types unit browser e2e  ## everything that CI checks
+test: $(INSTALLED) lint types unit browser cluster e2e  ## everything that CI checks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ unit: $(INSTALLED)
 
 browser: $(INSTALLED)  ## pages in a real browser, where there is one
 	pytest -m browser
+
+cluster: $(INSTALLED)  ## a Ray cluster of two nodes that loses workers and a node
+	pytest -m cluster
 
 e2e: $(INSTALLED)  ## a whole `dvc repro` at the tiny scale, in a temporary clone
 	pytest -m e2e
