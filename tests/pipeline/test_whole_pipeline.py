@@ -24,8 +24,9 @@ class Checkout:
             ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
         )
         for name in listed.stdout.splitlines():
-            # what the last run left in git is not what is tested
-            if name == "metrics.json" or name.startswith("results/") or name.endswith("dvc.lock"):
+            # what the last run left in git is not what is tested; the study's answers are no stage's
+            made = name.startswith("results/") and not name.startswith("results/study/")
+            if name == "metrics.json" or made or name.endswith("dvc.lock"):
                 continue
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
