@@ -24,6 +24,11 @@ import yaml
 from synctalk.corpora.manifest import take_manifest
 
 ROOT = Path(__file__).parents[1]
+COPIED = (
+    "pipeline", "synctalk", "data/synthetic/dvc.yaml", "dvc.yaml", "params.yaml", ".dvcignore",
+    "results/study/summary.json",
+)  # fmt: skip
+"""Code, and what no stage makes."""
 ROLE = "lrs2"
 CLIP_BYTES = 300_000
 """Of a sample with faces in a shard, to know how many tars a corpus fills."""
@@ -34,7 +39,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.memory = folder / "project", folder / "memory"
-        for name in ("pipeline", "synctalk", "data/synthetic/dvc.yaml", "dvc.yaml", "params.yaml", ".dvcignore"):
+        for name in COPIED:
             source, target = ROOT / name, self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
@@ -50,7 +55,9 @@ class Project:
             "GIT_COMMITTER_EMAIL": "benchmark@localhost",
         }
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stdout[-500:]}{done.stderr[-2000:]}")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cores = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         return done.stdout, time.monotonic() - started, cores
