@@ -7,15 +7,16 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.corpora.index import index_corpus
 from synctalk.corpora.manifest import require_current
-from synctalk.corpora.params import CorpusParams
-from synctalk.params import load_entry
+from synctalk.corpora.params import CorpusParams, IndexParams
+from synctalk.params import load, load_entry
 
 
 def main(corpus: str, root: Path, out: Path) -> None:
     """Index the corpus in ROOT into the folder OUT."""
     entry = load_entry("corpora", corpus, CorpusParams)
     require_current(corpus, entry, root)
-    index_corpus(corpus, entry.layout, root, out, entry.max_segment_s)
+    limit = load("index", IndexParams).min_keep_rate
+    index_corpus(corpus, entry.layout, root, out, entry.max_segment_s, limit)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,32 @@ class Tally:
         return self.n_kept / self.n_all if self.n_all else 1.0
 
 
+def require_keep_rate(tally: Tally, least: float, corpus: str, stage: str, out: Path) -> None:
+    """Check that enough of a corpus is left.
+
+    Args:
+        tally: of the stage; what the corpus' own lists leave out (`NOT_LISTED`) was never asked for.
+        least: smallest share, 0..1.
+        corpus: name.
+        stage: whose section of params.yaml has the limit.
+        out: folder with the stage's rejected.parquet.
+
+    Raises:
+        UserError: a smaller share was kept; the line says for which reason most were dropped.
+    """
+    dropped = tally.rejected.copy()
+    del dropped[Reason.NOT_LISTED]
+    asked = Tally(tally.n_kept, dropped)
+    if asked.keep_rate < least:
+        ((most, count),) = dropped.most_common(1)
+        raise UserError(
+            f"corpus {corpus}",
+            f"only {asked.keep_rate:.0%} of {asked.n_all} samples were kept, at least {least:.0%} are needed; "
+            f"{count} were dropped for {most}",
+            f"look at {out / REJECTED}, or lower {stage}.min_keep_rate",
+        )
+
+
 def clip_limit_s() -> float:
     """Seconds after which work on one clip is taken to hang: SYNCTALK_CLIP_LIMIT_S, or `DEFAULT_LIMIT_S`.
 
@@ -178,10 +204,14 @@ def rejected_of(folder: Path, n_parts: int) -> Iterator[Rejected]:
         yield from iter_rejected(_rejected_path(part_path(folder, number)))
 
 
-def publish_parts(folder: Path, n_parts: int, out: Path) -> None:
-    """Put the parts of a scratch, and `rejected.parquet` of them all, into `out`."""
+def publish_rejected(folder: Path, n_parts: int, out: Path) -> None:
+    """Put `rejected.parquet` of all parts of a scratch into `out`."""
     write_table(folder / REJECTED, map(asdict, rejected_of(folder, n_parts)), REJECTED_SCHEMA)
     publish(folder / REJECTED, out / REJECTED)
+
+
+def publish_parts(folder: Path, n_parts: int, out: Path) -> None:
+    """Put the parts of a scratch into `out`."""
     for number in range(n_parts):
         publish(part_path(folder, number), part_path(out, number))
 
@@ -205,5 +235,7 @@ def run_parts(
         accept: raises `UserError` where too little is left to go on.
     """
     with scratch(label.replace(" ", "-"), *key) as folder:
-        accept(make_parts(label, stage, n_parts, folder))
+        tally = make_parts(label, stage, n_parts, folder)
+        publish_rejected(folder, n_parts, out)  # first, so that whoever is told that too little is left sees why
+        accept(tally)
         publish_parts(folder, n_parts, out)

@@ -17,7 +17,17 @@ import pytest
 from synctalk import jobs
 from synctalk.corpora.records import Rejected, read_rejected, read_table
 from synctalk.errors import ClipError, Reason, UserError
-from synctalk.parts import PartStage, Row, Tally, clip_limit_s, make_parts, n_parts_in, part_path, run_parts
+from synctalk.parts import (
+    PartStage,
+    Row,
+    Tally,
+    clip_limit_s,
+    make_parts,
+    n_parts_in,
+    part_path,
+    require_keep_rate,
+    run_parts,
+)
 
 SCHEMA = pa.schema([("id", pa.string()), ("length", pa.int64())])
 N_PARTS, SIZE = 3, 4
@@ -117,8 +127,22 @@ def test_the_tally_counts_rows_and_reasons_and_may_stop_the_stage(tmp_path: Path
     with pytest.raises(UserError, match="too bad"):
         run_parts("test corpus", [], PartStage("test", load, healthy, SCHEMA), 2, tmp_path / "out", refuse)
     assert seen == [Tally(2 * SIZE, Counter())]
-    assert not (tmp_path / "out").exists()
+    # the reasons are there for whoever is told to look at them, the parts are not
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["rejected.parquet"]
     assert Tally(3, Counter({Reason.NO_FACE: 1})).keep_rate == 0.75
+
+
+def test_too_little_that_is_left_is_one_line_with_the_commonest_reason(tmp_path: Path) -> None:
+    dropped = Counter({Reason.NOT_LISTED: 90, Reason.NO_AUDIO: 2, Reason.FACE_LOST: 4})
+    require_keep_rate(Tally(4, dropped), 0.4, "lrs2", "crop", tmp_path)  # what the lists leave out was never asked for
+    require_keep_rate(Tally(0, Counter()), 1.0, "lrs2", "crop", tmp_path)
+    with pytest.raises(UserError) as error:
+        require_keep_rate(Tally(4, dropped), 0.41, "lrs2", "crop", Path("out"))
+    assert str(error.value) == (
+        "corpus lrs2: only 40% of 10 samples were kept, at least 41% are needed; 4 were dropped for face_lost; "
+        "look at out/rejected.parquet, or lower crop.min_keep_rate"
+    )
+    assert dropped[Reason.NOT_LISTED] == 90
 
 
 def broken(item: Item) -> list[Row | Rejected]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,14 @@ from synctalk.corpora.records import (
     Clip,
     ClipTable,
     Rejected,
+    iter_rejected,
     iter_rows,
     write_table,
 )
 from synctalk.corpora.segments import cut_clip
 from synctalk.corpora.spill import Spill
 from synctalk.jobs import digest, publish, scratch
-from synctalk.parts import PartStage, Row, make_parts, part_path, rejected_of
+from synctalk.parts import PartStage, Row, Tally, make_parts, part_path, rejected_of, require_keep_rate
 
 CLIPS_PER_PART = 64
 """A third of a second's probing."""
@@ -66,7 +68,9 @@ def _probe(clip: Clip, root: Path, max_segment_s: float, dropped: frozenset[str]
     return [row if isinstance(row, Rejected) else asdict(row) for row in cut]
 
 
-def index_corpus(corpus: str, layout: str, root: Path, out: Path, max_segment_s: float = 0.0) -> ClipTable:
+def index_corpus(
+    corpus: str, layout: str, root: Path, out: Path, max_segment_s: float = 0.0, min_keep_rate: float = 0.0
+) -> ClipTable:
     """Read the lists and texts of a corpus, probe its media files, and cut its long `pretrain` clips.
 
     Args:
@@ -75,12 +79,14 @@ def index_corpus(corpus: str, layout: str, root: Path, out: Path, max_segment_s:
         root: folder of the corpus.
         out: folder, made where missing: clips.parquet and rejected.parquet, both sorted by id.
         max_segment_s: as `cut_clip`.
+        min_keep_rate: smallest share of the clips that must be usable, 0..1.
 
     Returns:
         The clips.
 
     Raises:
-        UserError: the root is missing, a list is broken, the layout is unknown.
+        UserError: the root is missing, a list is broken, the layout is unknown, or too few clips are usable; the tables
+            are written all the same.
     """
     with scratch(f"list-{corpus}", layout, str(root)) as folder:
         listing = _list_corpus(layout, root, folder)
@@ -98,7 +104,10 @@ def index_corpus(corpus: str, layout: str, root: Path, out: Path, max_segment_s:
             _merge(parts, n_parts, listing.rejected)
             for name in (CLIPS, REJECTED):
                 publish(parts / name, out / name)
-    return ClipTable(out / CLIPS)
+    clips = ClipTable(out / CLIPS)
+    tally = Tally(len(clips), Counter(row.reason for row in iter_rejected(out / REJECTED)))
+    require_keep_rate(tally, min_keep_rate, corpus, STAGE, out)
+    return clips
 
 
 def _merge(parts: Path, n_parts: int, listed: Path) -> None:

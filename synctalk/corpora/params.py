@@ -10,6 +10,14 @@ Member = Literal["faces", "mouth", "fbank", "mfcc", "mel"]
 
 
 @section
+class IndexParams:
+    """Indexing (params.yaml: `index`)."""
+
+    min_keep_rate: float
+    """The stage fails when a smaller share of the clips is usable, 0..1; what the lists leave out does not count."""
+
+
+@section
 class CorpusParams:
     """One corpus, by its role in the paper (params.yaml: `corpora.<role>`)."""
 

@@ -11,7 +11,7 @@ from synctalk.errors import UserError
 from synctalk.faces.detect import Detector, DetectorParams, make_detector, onnx_provider
 from synctalk.faces.extract import STAGE, CropParams, check_face_ids, crop_clip
 from synctalk.jobs import digest
-from synctalk.parts import PartStage, Row, Tally, run_parts
+from synctalk.parts import PartStage, Row, require_keep_rate, run_parts
 from synctalk.shards.records import CROP_SCHEMA, crop_to_row
 
 
@@ -60,21 +60,6 @@ def file_stamp(root: Path, clip: Clip) -> tuple[str, int, int, int, int]:
     return clip.id, clip.first_frame, clip.n_cut_frames, status.st_size, status.st_mtime_ns
 
 
-def require_keep_rate(tally: Tally, corpus: str, least: float) -> None:
-    """Check that enough of a corpus is left.
-
-    Raises:
-        UserError: a smaller share was kept than `least`.
-    """
-    if tally.keep_rate < least:
-        ((most, _),) = tally.rejected.most_common(1)
-        raise UserError(
-            f"corpus {corpus}",
-            f"only {tally.keep_rate:.0%} of {tally.n_all} samples were kept, mostly for {most}",
-            "look at the clips, or lower crop.min_keep_rate",
-        )
-
-
 def crop_corpus(
     corpus: str, root: Path, clips: ClipTable, params: CropParams, detector: str, members: tuple[str, ...], out: Path
 ) -> None:
@@ -111,5 +96,5 @@ def crop_corpus(
         stage,
         -(-len(clips) // params.clips_per_part),
         out,
-        partial(require_keep_rate, corpus=corpus, least=params.min_keep_rate),
+        partial(require_keep_rate, least=params.min_keep_rate, corpus=corpus, stage=STAGE, out=out),
     )

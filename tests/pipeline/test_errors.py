@@ -99,6 +99,7 @@ def test_an_unknown_and_a_missing_key(project: Path) -> None:
 
 
 def test_a_corrupt_video_is_a_row_and_no_crash(project: Path) -> None:
+    edit(project, lambda params: params["index"].update(min_keep_rate=0.25))
     (project / "raw/junk.mp4").write_bytes(b"\0\1\2\3" * 5000)
     (project / "raw/empty.mkv").touch()
     whole = (project / "raw/good.mp4").read_bytes()
@@ -118,7 +119,24 @@ def test_a_corpus_of_which_nothing_is_kept_says_why(project: Path, shared: Path)
     done = run(project, "crop", "raw", "index", "out")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("error: corpus lrs2: only 0% of 1 samples were kept, mostly for no_face; look at the clips")
+    assert line == (
+        "error: corpus lrs2: only 0% of 1 samples were kept, at least 50% are needed; 1 were dropped for no_face; look "
+        "at out/rejected.parquet, or lower crop.min_keep_rate"
+    )
+    assert [row.reason for row in read_rejected(project / "out/rejected.parquet")] == [Reason.NO_FACE]
+
+
+def test_a_corpus_that_can_hardly_be_read_says_why(project: Path) -> None:
+    for name in ("a", "b", "c"):
+        (project / f"raw/{name}.mp4").write_bytes(b"\0\1\2\3" * 5000)
+    (project / "raw/d.mp4").touch()
+    done = run(project, "index", "raw", "out")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.splitlines()[-1] == (
+        "error: corpus lrs2: only 20% of 5 samples were kept, at least 50% are needed; 3 were dropped for undecodable; "
+        "look at out/rejected.parquet, or lower index.min_keep_rate"
+    )
+    assert len(read_rejected(project / "out/rejected.parquet")) == 4
 
 
 def test_a_command_line_without_its_arguments_is_one_line(project: Path) -> None:
