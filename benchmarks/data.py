@@ -50,6 +50,7 @@ from synctalk.parts import part_path
 from synctalk.shards.corpus import ShardParams, iter_index, pack_corpus
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, Crop, crop_to_row, npy
+from synctalk.shards.screened import write_unscreened
 from synctalk.training.data import mouth_input
 
 MEMBERS = ("faces", "mouth", "fbank", "mfcc", "mel")
@@ -137,7 +138,9 @@ def prepare_ours(root: Path, kind: str, params: CropParams, folder: Path, watch:
     with watch.of("features: files"):
         write_table(part_path(features, 0), rows, FEATURE_SCHEMA)
     with watch.of("shard"), contextlib.chdir(folder):
-        pack_corpus("bench", ClipTable(folder / "clips.parquet"), crops, features, SHARDS, folder / "shards")
+        write_unscreened(crops, folder / "screening")
+        listing = ClipTable(folder / "clips.parquet")
+        pack_corpus("bench", listing, crops, folder / "screening", features, SHARDS, folder / "shards")
     return clips
 
 
@@ -160,8 +163,9 @@ def stages_rate(root: Path, kind: str, params: CropParams, folder: Path, copies:
         before = cpu_seconds()
         clips = index_corpus("bench", "folder", corpus, Path("index"))
         crop_corpus("bench", corpus, clips, params, kind, MEMBERS, Path("crops"))
-        extract_corpus("bench", corpus, clips, Path("crops"), MEMBERS, Path("features"))
-        pack_corpus("bench", clips, Path("crops"), Path("features"), SHARDS, Path("shards"))
+        write_unscreened(Path("crops"), Path("screening"))
+        extract_corpus("bench", corpus, clips, Path("crops"), Path("screening"), MEMBERS, Path("features"))
+        pack_corpus("bench", clips, Path("crops"), Path("screening"), Path("features"), SHARDS, Path("shards"))
         spent = cpu_seconds() - before
         return sum(row.n_frames for row in iter_index(Path("shards"))) / spent
 

@@ -83,12 +83,13 @@ def write_root(root: Path, n_clips: int) -> None:
 
 
 def write_corpus(data: Path, role: str, n_clips: int, *, clips_per_part: int, shard_bytes: int) -> None:
-    """Index, crops, features and shards of a corpus."""
+    """Index, crops, screening, features and shards of a corpus."""
     parts = [f"part-{number:05d}.parquet" for number in range(-(-n_clips // clips_per_part))]
     tars = [f"train-{number:05d}.tar" for number in range(-(-n_clips * CLIP_BYTES // shard_bytes))]
     for stage, names in (
         ("index", ["clips.parquet", "rejected.parquet"]),
         ("crops", [*parts, "rejected.parquet"]),
+        ("screening", [*parts, "rejected.parquet"]),
         ("features", [*parts, "rejected.parquet"]),
         ("shards", [*tars, "index.parquet"]),
     ):

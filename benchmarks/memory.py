@@ -1,9 +1,9 @@
 """Memory of the data stages over the size of a corpus: `python benchmarks/memory.py [CLIPS ...]`.
 
-A corpus of LRS2's layout whose clips are all one small video, linked under as many ids; then index, crop, features and
-shard, each in a process of its own with SYNCTALK_WORKERS workers. Prints the highest resident set of the stage's own
-process and of the largest process under it (workers, and the decoders that they guard), as the kernel kept them, in
-MiB, pages shared with others included; and seconds.
+A corpus of LRS2's layout whose clips are all one small video, linked under as many ids; then index, crop, screen (by a
+net that was never trained), features and shard, each in a process of its own with SYNCTALK_WORKERS workers. Prints the
+highest resident set of the stage's own process and of the largest process under it (workers, and the decoders that they
+guard), as the kernel kept them, in MiB, pages shared with others included; and seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ import numpy as np
 import typer
 import yaml
 
+from synctalk.checkpoints import save
 from synctalk.media import write_video
+from synctalk.models.syncnet import SyncNet
+from synctalk.params import load
+from synctalk.screening.params import ScreenerParams
 from synctalk.timebase import FPS, SAMPLE_RATE
 
 ROOT = Path(__file__).parents[1]
@@ -30,8 +34,9 @@ SIDE, N_FRAMES = 80, 20
 STAGES = {
     "index": ("raw", "index"),
     "crop": ("raw", "index", "crops"),
-    "features": ("raw", "index", "crops", "features"),
-    "shard": ("index", "crops", "features", "shards", "metrics.json"),
+    "screen": ("raw", "index", "crops", "net", "screening"),
+    "features": ("raw", "index", "crops", "screening", "features"),
+    "shard": ("index", "crops", "screening", "features", "shards", "metrics.json", "plots"),
 }
 """Name -> its folders, in the order of the stage's arguments."""
 RUN_STAGE = """
@@ -89,6 +94,8 @@ def main(clips: Annotated[list[int] | None, typer.Argument(help="Sizes of corpor
     """Print the table."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["corpora"][ROLE] |= {"root": "raw", "watch": "raw"}
+    params["screen"] |= {"policy": "measure", "min_windows": 1}
+    net = SyncNet(load("screener", ScreenerParams, ROOT / "params.yaml").net.model)
     rows: dict[str, list[str]] = {name: [] for name in STAGES}
     for n_clips in clips or [1_000, 3_000, 10_000]:
         with tempfile.TemporaryDirectory() as temporary:
@@ -96,6 +103,8 @@ def main(clips: Annotated[list[int] | None, typer.Argument(help="Sizes of corpor
             write_clip(folder)
             write_corpus(folder / "raw", folder, n_clips)
             (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+            (folder / "net").mkdir()
+            save(net, folder / "net" / "model.safetensors", {})
             for name, table in rows.items():
                 own, child, seconds = run_stage(name, folder)
                 table.append(f"| {name} | {n_clips:,} | {own:.0f} | {child:.0f} | {seconds:.0f} |")

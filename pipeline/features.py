@@ -12,11 +12,12 @@ from synctalk.features.corpus import extract_corpus
 from synctalk.params import load_entry
 
 
-def main(corpus: str, root: Path, index: Path, crops: Path, out: Path) -> None:
-    """Extract the features of the clips in CROPS, whose sound lies in ROOT, into the folder OUT."""
+def main(corpus: str, root: Path, index: Path, crops: Path, screening: Path, out: Path) -> None:
+    """Extract the features of the CROPS that SCREENING kept, whose sound lies in ROOT, into the folder OUT."""
     entry = load_entry("corpora", corpus, CorpusParams)
     require_current(corpus, entry, root)
-    extract_corpus(corpus, root, ClipTable(index / "clips.parquet"), crops, entry.members, out)
+    clips = ClipTable(index / "clips.parquet")
+    extract_corpus(corpus, root, clips, crops, screening, entry.members, out)
 
 
 if __name__ == "__main__":

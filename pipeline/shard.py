@@ -1,4 +1,4 @@
-"""Stage: crops and features -> WebDataset shards with their index, and the corpus' keep-rate funnel."""
+"""Stage: screened crops and features -> WebDataset shards with their index, the corpus' funnel and its plots."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from pipeline.stage import run
 from synctalk.corpora.records import ClipTable, iter_rejected
 from synctalk.jobs import write_json
 from synctalk.params import load
-from synctalk.shards.corpus import ShardParams, funnel, iter_index, pack_corpus
+from synctalk.shards.corpus import ShardParams, iter_index, pack_corpus
+from synctalk.shards.funnel import face_widths, funnel, sync_figures, write_plots
 
 
-def main(corpus: str, index: Path, crops: Path, features: Path, out: Path, metrics: Path) -> None:
-    """Pack CROPS and FEATURES into the folder OUT; counts of kept and dropped clips go to METRICS."""
+def main(
+    corpus: str, index: Path, crops: Path, screening: Path, features: Path, out: Path, metrics: Path, plots: Path
+) -> None:
+    """Pack what SCREENING kept of CROPS, with FEATURES, into the folder OUT; what was kept and dropped goes to METRICS
+    and PLOTS.
+    """
     clips = ClipTable(index / "clips.parquet")
-    pack_corpus(corpus, clips, crops, features, load("shards", ShardParams), out)
-    rejected = (row for folder in (index, crops, features) for row in iter_rejected(folder / "rejected.parquet"))
-    write_json(metrics, funnel(iter_index(out), rejected))
+    pack_corpus(corpus, clips, crops, screening, features, load("shards", ShardParams), out)
+    folders = (index, crops, screening, features)
+    rejected = (row for folder in folders for row in iter_rejected(folder / "rejected.parquet"))
+    sync = sync_figures(crops, screening)
+    figures = funnel(iter_index(out), rejected, sync)
+    write_json(metrics, figures)
+    write_plots(plots, figures, sync, face_widths(crops))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from synctalk.corpora.manifest import is_manifest, require_current, require_watch
-from synctalk.corpora.params import CorpusParams
+from synctalk.corpora.params import CorpusParams, IndexParams
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.errors import UserError
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.faces.extract import CropParams
 from synctalk.generation.corpus import GenerateParams
+from synctalk.metrics.shift import VSHIFT
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.models.synctalklip import SyncTalklipConfig
 from synctalk.params import PARAMS, SYNTHETIC, read_yaml, validate
+from synctalk.screening.params import ScreenerParams, ScreenParams
 from synctalk.section import section
 from synctalk.shards.corpus import ShardParams
 from synctalk.tables.report import ReportParams
@@ -38,7 +40,10 @@ class Params:
     mouth_crop: int
     corpora: dict[str, CorpusParams]
     synthetic: dict[str, SyntheticCorpus]
+    index: IndexParams
     crop: CropParams
+    screener: ScreenerParams
+    screen: ScreenParams
     shards: ShardParams
     tokenizer: TokenizerParams
     av_syncnet: LipReaderConfig
@@ -85,6 +90,25 @@ def check(path: Path = PARAMS) -> Params:
             f"the generator makes faces of {params.generator.image.face_size} pixels, crop.face_size is "
             f"{params.crop.face_size}",
         )
+    screen = params.screen
+    if not 0 <= screen.max_offset_frames <= screen.max_repair_frames <= VSHIFT:
+        raise UserError(
+            path,
+            f"screen.max_repair_frames {screen.max_repair_frames} is not between max_offset_frames "
+            f"{screen.max_offset_frames} and {VSHIFT}, the farthest shift that is compared",
+        )
+    if screen.min_windows <= screen.max_repair_frames:
+        raise UserError(path, f"screen.min_windows {screen.min_windows} is not above max_repair_frames", "raise it")
+    if params.screener.net.checkpoint and params.screener.net.checkpoint == params.sync_expert.checkpoint:
+        raise UserError(path, "screener.net.checkpoint is the judge's", "take another net: a judge chooses no data")
+    for key, expert in (("screener.net", params.screener.net), ("sync_expert", params.sync_expert)):
+        if not expert.checkpoint and expert.view in ("frame", "tracked"):
+            raise UserError(path, f"{key}.view {expert.view!r} needs a checkpoint", "or train on face or mouth")
+    if params.screener.seed == params.seed:
+        raise UserError(path, "screener.seed is that of the judge", "take another: a judge chooses no data")
+    for name in params.screener.net.corpora:
+        if name not in params.corpora:
+            raise UserError(path, f"screener.net.corpora: {name!r} is no corpus")
     for role, place in params.corpora.items():
         require_watch(role, place)
     return params
@@ -104,6 +128,7 @@ def require_inputs(params: Params) -> None:
             brought[f"crop.detectors.{corpus.detector}.weights"] = params.crop.detectors[corpus.detector].weights
     published = {f"observers.{name}.checkpoint": entry.checkpoint for name, entry in params.observers.items()}
     published["sync_expert.checkpoint"] = params.sync_expert.checkpoint
+    published["screener.net.checkpoint"] = params.screener.net.checkpoint
     brought |= {key: path for key, path in published.items() if path}
     for key, path in brought.items():
         if not path:

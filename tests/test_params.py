@@ -168,6 +168,28 @@ def test_the_committed_file_is_right() -> None:
         ),
         (lambda p: changed(p, "mouth_crop", 999), r"mouth_crop 999 is larger than crop\.mouth\.size"),
         (lambda p: changed(p, "crop.face_size", 80), r"the generator makes faces of \d+ pixels, crop\.face_size is 80"),
+        (
+            lambda p: changed(p, "screen.max_repair_frames", 16),
+            r"screen\.max_repair_frames 16 is not between max_offset_frames 2 and 15, the farthest shift",
+        ),
+        (
+            lambda p: changed(p, "screen.max_offset_frames", 7),
+            r"screen\.max_repair_frames 6 is not between max_offset_frames 7 and 15",
+        ),
+        (lambda p: changed(p, "screen.min_windows", 6), r"screen\.min_windows 6 is not above max_repair_frames; raise"),
+        (lambda p: changed(p, "screener.seed", p["seed"]), r"screener\.seed is that of the judge; take another"),
+        (
+            lambda p: changed(
+                changed(p, "screener.net.checkpoint", "syncnet_v2.model"), "sync_expert.checkpoint", "syncnet_v2.model"
+            ),
+            r"screener\.net\.checkpoint is the judge's; take another net: a judge chooses no data",
+        ),
+        (lambda p: changed(p, "screener.net.corpora", ["lrs9"]), r"screener\.net\.corpora: 'lrs9' is no corpus"),
+        (
+            lambda p: changed(p, "screener.net.view", "frame"),
+            r"screener\.net\.view 'frame' needs a checkpoint; or train on face or mouth",
+        ),
+        (lambda p: changed(p, "screen.policy", "mend"), r"screen\.policy"),
         (lambda p: changed(p, "crop.face_sise", 96), r": crop\.face_sise is an unknown key"),
         (lambda p: changed(p, "shards", None), r": shards is missing"),
     ],
@@ -187,6 +209,7 @@ def test_what_one_section_says_of_another_is_checked(
         ("corpora.lrs2.root", "/no/mvlrs_v1", r"^/no/mvlrs_v1: is not there \(corpora\.lrs2\.root in params\.yaml\); "),
         ("corpora.lrs3.detector", "yunet", r"^params\.yaml: crop\.detectors\.yunet\.weights is empty; "),
         ("sync_expert.checkpoint", "syncnet_v2.model", r"^syncnet_v2\.model: is not there \(sync_expert\.checkpoint "),
+        ("screener.net.checkpoint", "net.model", r"^net\.model: is not there \(screener\.net\.checkpoint "),
         ("observers.observer1.checkpoint", "lrs2.pt", r"^lrs2\.pt: is not there \(observers\.observer1\.checkpoint "),
     ],
 )

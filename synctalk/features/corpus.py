@@ -13,6 +13,7 @@ from synctalk.jobs import digest
 from synctalk.media import read_audio
 from synctalk.parts import PartStage, Row, n_parts_in, part_path, run_parts
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, npy
+from synctalk.shards.screened import audio_starts
 
 STAGE = "features"
 
@@ -27,11 +28,12 @@ class _Sound:
     n_frames: int
 
 
-def _load(number: int, crops: Path, clips: ClipTable) -> list[_Sound]:
-    columns = ["id", "clip", "audio_start", "n_frames"]
-    rows = list(iter_rows(part_path(crops, number), CROP_SCHEMA, columns))
+def _load(number: int, crops: Path, screening: Path, clips: ClipTable) -> list[_Sound]:
+    start_of = audio_starts(screening, number)
+    columns = ["id", "clip", "n_frames"]
+    rows = [row for row in iter_rows(part_path(crops, number), CROP_SCHEMA, columns) if row["id"] in start_of]
     found = clips.by_id({row["clip"] for row in rows})
-    return [_Sound(row["id"], found[row["clip"]], row["audio_start"], row["n_frames"]) for row in rows]
+    return [_Sound(row["id"], found[row["clip"]], start_of[row["id"]], row["n_frames"]) for row in rows]
 
 
 def _extract(sound: _Sound, root: Path, members: tuple[str, ...]) -> list[Row | Rejected]:
@@ -41,8 +43,16 @@ def _extract(sound: _Sound, root: Path, members: tuple[str, ...]) -> list[Row | 
     return [{"id": sound.id, **blobs}]
 
 
-def extract_corpus(corpus: str, root: Path, clips: ClipTable, crops: Path, members: tuple[str, ...], out: Path) -> None:
-    """Features of every sample that has crops, into files of the same names; what could not be read goes to
+def extract_corpus(
+    corpus: str,
+    root: Path,
+    clips: ClipTable,
+    crops: Path,
+    screening: Path,
+    members: tuple[str, ...],
+    out: Path,
+) -> None:
+    """Features of every sample that screening kept, into files of the same names; what could not be read goes to
     rejected.parquet.
 
     Args:
@@ -50,14 +60,15 @@ def extract_corpus(corpus: str, root: Path, clips: ClipTable, crops: Path, membe
         root: of the corpus.
         clips: of its index.
         crops: folder of the crop stage.
+        screening: folder of the screening: which samples are kept, and where their sound begins.
         members: what the corpus keeps.
         out: folder, made where missing.
     """
     n_parts = n_parts_in(crops)
-    stats = (part_path(crops, number).stat() for number in range(n_parts))
+    stats = (part_path(folder, number).stat() for number in range(n_parts) for folder in (crops, screening))
     stage = PartStage(
         STAGE,
-        load=partial(_load, crops=crops, clips=clips),
+        load=partial(_load, crops=crops, screening=screening, clips=clips),
         work=partial(_extract, root=root, members=members),
         schema=FEATURE_SCHEMA,
     )

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-VSHIFT = 15
+from synctalk.metrics.shift import VSHIFT
+
 SMOOTHING = 9
 """Windows of the median filter over the frame-wise confidence."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
-from synctalk.errors import Reason, UserError
+from synctalk.corpora.records import Clip, ClipTable, iter_rows
+from synctalk.errors import UserError
 from synctalk.jobs import digest, progress_bar, publish, scratch
 from synctalk.parts import n_parts_in, part_path
 from synctalk.section import section
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, INDEX_SCHEMA, Crop, IndexRow, row_to_crop
+from synctalk.shards.screened import audio_starts
 from synctalk.shards.write import INDEX, ShardWriter
-from synctalk.timebase import FPS
 
 
 @section
@@ -27,25 +26,27 @@ class ShardParams:
 
 
 def joined(
-    clips: ClipTable, crops: Path, features: Path, n_finished: Mapping[str, int]
+    clips: ClipTable, crops: Path, screening: Path, features: Path, n_finished: Mapping[str, int]
 ) -> Iterator[tuple[Clip, Crop, dict[str, bytes]]]:
     """Clip, crop and features of every sample that was kept: the features say which, in the order of the crops.
 
     Args:
         clips: of the index.
-        crops: folder of the crop stage, or of the screening after it.
+        crops: folder of the crop stage.
+        screening: folder of the screening after it, which may have moved a sample's sound.
         features: folder of the feature stage.
         n_finished: split -> samples, the first of it, that are left out; their pictures are not read.
 
     Raises:
-        UserError: the features are not those of the crops.
+        UserError: the features are not those of the screened crops.
     """
     left_out = Counter(n_finished)
     for number in range(n_parts_in(features)):
         crop_file, feature_file = part_path(crops, number), part_path(features, number)
         clip_of = {row["id"]: row["clip"] for row in iter_rows(crop_file, CROP_SCHEMA, ["id", "clip"])}
         ids = [row["id"] for row in iter_rows(feature_file, FEATURE_SCHEMA, ["id"])]
-        if not clip_of.keys() >= set(ids):
+        start_of = audio_starts(screening, number)
+        if not clip_of.keys() >= start_of.keys() >= set(ids):
             raise UserError(feature_file, f"does not belong to {crop_file}", "run `dvc repro features`")
         found = clips.by_id({clip_of[name] for name in ids})
         wanted = set()
@@ -59,20 +60,23 @@ def joined(
             crop_rows = (row for row in iter_rows(crop_file, CROP_SCHEMA) if row["id"] in wanted)
             feature_rows = (row for row in iter_rows(feature_file, FEATURE_SCHEMA) if row["id"] in wanted)
             for crop_row, feature_row in zip(crop_rows, feature_rows, strict=True):
-                crop = row_to_crop(crop_row)
+                crop = row_to_crop({**crop_row, "audio_start": start_of[crop_row["id"]]})
                 yield found[crop.clip], crop, {name: feature_row[name] for name in ("fbank", "mfcc", "mel")}
 
 
-def pack_corpus(corpus: str, clips: ClipTable, crops: Path, features: Path, params: ShardParams, out: Path) -> None:
+def pack_corpus(
+    corpus: str, clips: ClipTable, crops: Path, screening: Path, features: Path, params: ShardParams, out: Path
+) -> None:
     """Write the shards of a corpus and their index into `out`; after a kill it goes on with the shard that was open.
 
     One process does it, at the speed of a disk.
     """
-    files = [clips.path, *(part_path(folder, n) for folder in (crops, features) for n in range(n_parts_in(folder)))]
+    folders = (crops, screening, features)
+    files = [clips.path, *(part_path(folder, n) for folder in folders for n in range(n_parts_in(folder)))]
     stamps = digest((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     with scratch(f"shard-{corpus}", asdict(params), stamps) as folder:
         writer = ShardWriter(folder, params.max_bytes)
-        samples = joined(clips, crops, features, writer.n_finished)
+        samples = joined(clips, crops, screening, features, writer.n_finished)
         for sample in progress_bar(iterable=samples, desc=f"shard {corpus}", unit="clip"):
             writer.write(*sample)
         writer.close()
@@ -87,26 +91,3 @@ def iter_index(folder: Path) -> Iterator[IndexRow]:
         UserError: as `open_table`.
     """
     return (IndexRow(**row) for row in iter_rows(folder / INDEX, INDEX_SCHEMA))
-
-
-def funnel(kept: Iterable[IndexRow], rejected: Iterable[Rejected]) -> dict[str, Any]:
-    """Counts of what was kept and dropped and why, and the keep-rate: the metrics of a corpus.
-
-    Clips that the corpus' own lists leave out were never asked for, and do not count in the keep-rate.
-    """
-    by_split: Counter[str] = Counter()
-    n_frames = 0
-    for row in kept:
-        by_split[row.split] += 1
-        n_frames += row.n_frames
-    reasons = Counter(row.reason for row in rejected)
-    n_kept, n_all = by_split.total(), by_split.total() + reasons.total()
-    n_wanted = n_all - reasons[Reason.NOT_LISTED]
-    return {
-        "clips": n_all,
-        "kept": n_kept,
-        "keep_rate": n_kept / n_wanted if n_wanted else 0.0,
-        "kept_by_split": dict(sorted(by_split.items())),
-        "hours": n_frames / FPS / 3600,
-        "rejected": dict(sorted((str(reason), count) for reason, count in reasons.items())),
-    }

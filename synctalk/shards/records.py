@@ -29,6 +29,21 @@ CROP_SCHEMA = pa.schema(
         ("mouth", pa.binary()),
     ]
 )
+SCREENING_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("n_windows", pa.int64()),
+        ("offset", pa.int64()),
+        ("distance", pa.float64()),
+        ("confidence", pa.float64()),
+        ("kept", pa.bool_()),
+        ("audio_start", pa.int64()),
+    ]
+)
+"""One row a crop. `offset` (frames by which the sound comes early), `distance` and `confidence` are null where nothing
+was measured; `audio_start` is where screening leaves the sound, another frame than the crop's where an
+offset was repaired.
+"""
 FEATURE_SCHEMA = pa.schema([("id", pa.string()), ("fbank", pa.binary()), ("mfcc", pa.binary()), ("mel", pa.binary())])
 INDEX_SCHEMA = pa.schema(
     [

@@ -7,14 +7,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 import yaml
 from corpora.small_recipes import small
 
-from pipeline import crop, features, index, shard
+from pipeline import crop, features, index, screen, shard
+from synctalk.checkpoints import save
 from synctalk.corpora.synthetic.synthesize import synthesize
+from synctalk.models.syncnet import SyncNet, SyncNetConfig
 
 PROJECT = Path(__file__).parents[2]
 CORPUS = "lrs2"
+SCREENER = SyncNetConfig(
+    image_size=32, in_channels=1, lip_widths=(4,) * 6, audio_widths=(4,) * 6, d_hidden=4, d_embedding=4
+)
 
 
 def make_corpus(root: Path, n_clips: int) -> None:
@@ -41,21 +47,30 @@ def make_corpus(root: Path, n_clips: int) -> None:
 
 
 def write_params(folder: Path, clips_per_part: int = 2, max_bytes: int = 200_000) -> None:
-    """The project's params.yaml, with small parts and shards."""
+    """The project's params.yaml, with small parts and shards, and a net that screens but was never trained, so that
+    it measures only.
+    """
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
     params["crop"]["clips_per_part"] = clips_per_part
     params["shards"]["max_bytes"] = max_bytes
+    params["screen"]["policy"] = "measure"
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    torch.manual_seed(0)
+    (folder / "screener").mkdir()
+    save(SyncNet(SCREENER), folder / "screener" / "model.safetensors", {})
 
 
 def stages(root: Path, out: Path) -> dict[str, Callable[[], None]]:
-    """Name -> what DVC would run, into folders of that name in `out`."""
-    listed, crops, sounds = out / "index", out / "crop", out / "features"
+    """Name -> what DVC would run beside params.yaml, into folders of that name in `out`."""
+    listed, crops, screened, sounds = out / "index", out / "crop", out / "screen", out / "features"
     return {
         "index": lambda: index.main(CORPUS, root, listed),
         "crop": lambda: crop.main(CORPUS, root, listed, crops),
-        "features": lambda: features.main(CORPUS, root, listed, crops, sounds),
-        "shard": lambda: shard.main(CORPUS, listed, crops, sounds, out / "shard", out / "shard" / "metrics.json"),
+        "screen": lambda: screen.main(CORPUS, root, listed, crops, Path("screener"), screened),
+        "features": lambda: features.main(CORPUS, root, listed, crops, screened, sounds),
+        "shard": lambda: shard.main(
+            CORPUS, listed, crops, screened, sounds, out / "shard", out / "shard" / "metrics.json", out / "shard/plots"
+        ),
     }
 
 

@@ -96,7 +96,7 @@ def test_a_stage_watches_the_params_that_it_reads(name: str) -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_commands_name_declared_paths_and_no_machine(name: str) -> None:
     stage = STAGES[name]
-    declared = names_of(stage["deps"]) + names_of(stage.get("outs", [])) + names_of(stage.get("metrics", []))
+    declared = [name for kind in ("deps", "outs", "metrics", "plots") for name in names_of(stage.get(kind, []))]
     for word in shlex.split(stage["cmd"])[3:]:
         assert not re.search(r"worker|device|thread|jobs|cuda|nproc", word)
         if "/" in word and not word.startswith("${"):
@@ -105,5 +105,5 @@ def test_commands_name_declared_paths_and_no_machine(name: str) -> None:
 
 def test_files_that_git_keeps_are_not_cached_by_dvc() -> None:
     for name, stage in STAGES.items():
-        for entry in stage.get("metrics", []):
-            assert next(iter(entry.values())) == {"cache": False}, name
+        for entry in [*stage.get("metrics", []), *stage.get("plots", [])]:
+            assert next(iter(entry.values()))["cache"] is False, name

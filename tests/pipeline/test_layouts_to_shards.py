@@ -23,6 +23,7 @@ from synctalk.features.corpus import extract_corpus
 from synctalk.params import load
 from synctalk.shards.corpus import ShardParams, pack_corpus
 from synctalk.shards.read import Sample, ShardSet
+from synctalk.shards.screened import write_unscreened
 
 MEMBERS = ("faces", "mouth", "fbank", "mfcc", "mel")
 RECIPES = {
@@ -48,12 +49,14 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     params = replace(load("crop", CropParams, Path(__file__).parents[2] / "params.yaml"), clips_per_part=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        root, crops, features, shards = Path("corpus"), Path("crops"), Path("features"), Path("shards")
+        root, *folders = (Path(name) for name in ("corpus", "crops", "screening", "features", "shards"))
+        crops, screening, features, shards = folders
         synthesize(RECIPES[layout], root, workers=1)
         clips = index_corpus(layout, layout, root, Path("index"))
         crop_corpus(layout, root, clips, params, "tracks", MEMBERS, crops)
-        extract_corpus(layout, root, clips, crops, MEMBERS, features)
-        pack_corpus(layout, clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
+        write_unscreened(crops, screening)
+        extract_corpus(layout, root, clips, crops, screening, MEMBERS, features)
+        pack_corpus(layout, clips, crops, screening, features, ShardParams(max_bytes=2_000_000), shards)
         for stage in ("index", "crops", "features"):
             assert read_rejected(Path(stage) / "rejected.parquet") == []
     found = ShardSet([folder / "shards"], ["train", "val", "test"])

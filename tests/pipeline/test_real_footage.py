@@ -24,6 +24,7 @@ from synctalk.features.corpus import extract_corpus
 from synctalk.params import load
 from synctalk.shards.corpus import ShardParams, pack_corpus
 from synctalk.shards.read import Sample, ShardSet
+from synctalk.shards.screened import write_unscreened
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 WEIGHTS = {"yunet": "face_detection_yunet_2023mar.onnx", "insightface": "det_500m.onnx"}
@@ -83,11 +84,12 @@ def outcome(request: pytest.FixtureRequest, shared: Path, root: Path, tmp_path_f
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         index = indexed("folder", root)
-        crops, features, shards = Path("crops"), Path("features"), Path("shards")
+        crops, screening, features, shards = (Path(name) for name in ("crops", "screening", "features", "shards"))
         clips = table_of(index.clips)
         crop_corpus("clips", root, clips, crop_params(shared), request.param, MEMBERS, crops)
-        extract_corpus("clips", root, clips, crops, MEMBERS, features)
-        pack_corpus("clips", clips, crops, features, ShardParams(max_bytes=2_000_000), shards)
+        write_unscreened(crops, screening)
+        extract_corpus("clips", root, clips, crops, screening, MEMBERS, features)
+        pack_corpus("clips", clips, crops, screening, features, ShardParams(max_bytes=2_000_000), shards)
     packed = ShardSet([folder / "shards"], ["test"])
     samples = [packed[number] for number in range(len(packed))]
     return Outcome(
@@ -260,12 +262,13 @@ def test_both_people_become_samples_of_their_own_where_params_say_so(
     clips = indexed("folder", Path("raw")).clips
     params = crop_params(shared)
     params = replace(params, track=replace(params.track, several_faces="all"))
-    crops, features, shards = Path("crops"), Path("features"), Path("shards")
+    crops, screening, features, shards = (Path(name) for name in ("crops", "screening", "features", "shards"))
     listed = table_of(clips)
     crop_corpus("clips", Path("raw"), listed, params, "yunet", MEMBERS, crops)
-    extract_corpus("clips", Path("raw"), listed, crops, MEMBERS, features)
+    write_unscreened(crops, screening)
+    extract_corpus("clips", Path("raw"), listed, crops, screening, MEMBERS, features)
     assert [read_rejected(folder / "rejected.parquet") for folder in (crops, features)] == [[], []]
-    pack_corpus("clips", listed, crops, features, ShardParams(max_bytes=2_000_000), shards)
+    pack_corpus("clips", listed, crops, screening, features, ShardParams(max_bytes=2_000_000), shards)
     packed = ShardSet([shards], ["test"])
     alone, left, right = (packed[number] for number in range(3))
     assert [(row.id, row.clip) for row in packed.rows] == [

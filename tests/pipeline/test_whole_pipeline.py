@@ -80,6 +80,20 @@ def test_every_stage_left_its_figures(checkout: Checkout) -> None:
     assert {path.name for path in (checkout.root / "results/pictures").iterdir()} == {"lrs2.jpg", "lrs3.jpg"}
 
 
+def test_plots_of_every_corpus_are_drawn(checkout: Checkout) -> None:
+    shown = json.loads(checkout.run("dvc", "plots", "show", "--json"))
+    assert "errors" not in shown
+    drawn = {name: plots[0]["content"]["data"]["values"] for name, plots in shown["data"].items()}
+    kinds = ("funnel", "offsets", "face_sizes")
+    assert drawn.keys() == {f"results/corpora/{c}/{kind}.csv" for c in ("lrs2", "lrs3", "voxceleb2") for kind in kinds}
+    assert [row["step"] for row in drawn["results/corpora/lrs2/funnel.csv"]][::5] == ["listed", "packed"]
+    checkout.run("dvc", "plots", "show", "-o", "plots")
+    page = (checkout.root / "plots/index.html").read_text()
+    assert "lrs2, offsets before screening" in page
+    assert "<DVC_METRIC" not in page  # our templates are filled in
+    shutil.rmtree(checkout.root / "plots")
+
+
 def test_generated_videos_are_the_test_clips(checkout: Checkout) -> None:
     root = checkout.root / "data/generated/base/lrs2"
     made = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.mp4"))
