@@ -19,6 +19,7 @@ from synctalk.tables.report import (
     ReportParams,
     choose_clips,
     contact_sheet,
+    corpus_view,
     jpeg,
     load_json,
     read_curves,
@@ -92,7 +93,7 @@ def main(
             load_json(of_methods / "ground_truth" / "metrics.json"),
             {name: load_json(of_methods / name / "metrics.json") for name in methods},
         ),
-        funnels={path.stem: load_json(path) for path in sorted((results / "corpora").glob("*.json"))},
+        corpora=[corpus_view(path) for path in sorted((results / "corpora").glob("*.json"))],
         clips=clips,
         curves=curves,
     )

@@ -7,6 +7,7 @@ side by side.
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,26 @@ class Curve:
     name: str
     last: float
     points: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of a chart: what it counts, how many, and its length as a share of the longest."""
+
+    label: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class CorpusView:
+    """A corpus: its metrics, and the charts of what was kept after each step, of offsets and of face sizes."""
+
+    name: str
+    figures: Mapping[str, Any]
+    steps: list[Bar]
+    offsets: list[Bar]
+    face_sizes: list[Bar]
 
 
 def data_uri(kind: str, blob: bytes) -> str:
@@ -213,6 +234,26 @@ def read_curves(stage: str, path: Path) -> list[Curve]:
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
         curves.append(Curve(stage, str(name), float(values[name].iloc[-1]), points))
     return curves
+
+
+def read_bars(path: Path) -> list[Bar]:
+    """The bars of a two-column table of labels and counts, as `dvc plots` draws it."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [(label, int(count)) for label, count in list(csv.reader(file))[1:]]
+    most = max((count for _, count in rows), default=0)
+    return [Bar(label, count, count / most if most else 0.0) for label, count in rows]
+
+
+def corpus_view(metrics: Path) -> CorpusView:
+    """A corpus from its metrics, results/corpora/<name>.json, and the tables in the folder beside them."""
+    plots = metrics.with_suffix("")
+    return CorpusView(
+        name=metrics.stem,
+        figures=load_json(metrics),
+        steps=read_bars(plots / "funnel.csv"),
+        offsets=read_bars(plots / "offsets.csv"),
+        face_sizes=read_bars(plots / "face_sizes.csv"),
+    )
 
 
 def table_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,15 +17,18 @@ from evaluation.footage import FACE, made_takes, real_takes, waves
 from synctalk.media.probe import probe
 from synctalk.tables.report import (
     LABEL_WIDTH,
+    Bar,
     ClipView,
     Curve,
     TakeView,
     choose_clips,
     contact_sheet,
+    corpus_view,
     data_uri,
     face_strip,
     jpeg,
     marked_words,
+    read_bars,
     read_curves,
     render,
     sanity_checks,
@@ -195,8 +199,25 @@ class Page(HTMLParser):
 NASTY = "<script>alert('x')</script> & \"quoted\""
 
 
+SCREENED = {"measured": 48, "repaired": 3, "confidence": 5.0, "offset_within_1": 0.75}
+
+
 @pytest.fixture(scope="module")
-def page() -> str:
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    results = tmp_path_factory.mktemp("corpora")
+    metrics = {
+        "lrs2": {"clips": 50, "kept": 49, "keep_rate": 0.98, "hours": 0.5, "rejected": {"no_face": 1}},
+        "lrs3": {"clips": 5, "kept": 5, "keep_rate": 1.0, "hours": 0.1, "rejected": {}},
+    }
+    for name, found in metrics.items():
+        screening = SCREENED if name == "lrs2" else {"measured": 0, "repaired": 0}
+        (results / f"{name}.json").write_text(json.dumps(found | {"screening": screening}))
+        (results / name).mkdir()
+        (results / name / "funnel.csv").write_text("step,clips\nlisted,50\nface,49\npacked,49\n")
+        counts = (12, 36, 0) if name == "lrs2" else (0, 0, 0)
+        rows = [f"{offset},{count}\n" for offset, count in zip((-1, 0, 1), counts, strict=True)]
+        (results / name / "offsets.csv").write_text("offset,clips\n" + "".join(rows))
+        (results / name / "face_sizes.csv").write_text("width_px,clips\n64,49\n")
     take = TakeView(
         method="base",
         video=data_uri("video/mp4", b"film"),
@@ -220,10 +241,7 @@ def page() -> str:
             }
         ],
         checks=sanity_checks({"lrs2": figures()}, {"base": {"lrs2": figures(lse_c=0.5)}}),
-        funnels={
-            "lrs2": {"clips": 50, "kept": 49, "keep_rate": 0.98, "hours": 0.5, "rejected": {"no_face": 1}},
-            "lrs3": {"clips": 5, "kept": 5, "keep_rate": 1.0, "hours": 0.1, "rejected": {}},
-        },
+        corpora=[corpus_view(path) for path in sorted(results.glob("*.json"))],
         clips=[ClipView("lrs2", "main/1/<b>", NASTY, [take, silent])],
         curves=[Curve("train/base", "loss", 0.5, "0.0,1.0 100.0,29.0")],
     )
@@ -246,6 +264,27 @@ def test_videos_and_strips_are_inside(page: str) -> None:
     videos = [attributes["src"] for tag, attributes in tags if tag == "video"]
     assert videos == [data_uri("video/mp4", b"film")] * 2
     assert sum(tag == "img" for tag, _ in tags) == 2
+
+
+def test_corpora_are_charted_as_they_are_plotted(page: str) -> None:
+    text = Page(page).text
+    assert "lrs2 50 49 98.0 % 0.500 48 75.0 % 3 no_face 1" in text
+    assert "lrs3 5 5 100.0 % 0.100 0 – 0 none" in text
+    assert "clips left after each step listed 50 face 49 packed 49" in text
+    assert text.count("nothing was measured") == 1  # of lrs3's offsets; its faces have a width
+    tags = Page(page).tags
+    heights = [tag["style"] for name, tag in tags if name == "i" and (tag.get("title") or "").startswith(("-1:", "0:"))]
+    assert heights == ["height:33.33%", "height:100.00%"]
+    assert "lrs2, offsets: -1: 12, 0: 36" in [tag.get("aria-label") for _, tag in tags]
+
+
+def test_bars_are_as_long_as_their_share_of_the_longest(tmp_path: Path) -> None:
+    (tmp_path / "plot.csv").write_text("step,clips\na,8\nb,2\nc,0\n")
+    assert read_bars(tmp_path / "plot.csv") == [Bar("a", 8, 1.0), Bar("b", 2, 0.25), Bar("c", 0, 0.0)]
+    (tmp_path / "plot.csv").write_text("step,clips\na,0\n")
+    assert read_bars(tmp_path / "plot.csv") == [Bar("a", 0, 0.0)]
+    (tmp_path / "plot.csv").write_text("step,clips\n")
+    assert read_bars(tmp_path / "plot.csv") == []
 
 
 def test_text_is_escaped(page: str) -> None:
