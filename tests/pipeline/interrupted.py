@@ -19,7 +19,6 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-import decord  # noqa: F401  # once, and not in every life
 from small_corpus import stages
 
 from synctalk import jobs
