@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.readers import reader_figures
+from synctalk.evaluation.readers import reader_figures, score_reader, write_readings
 from synctalk.jobs import content_key, scratch, write_json
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params import load, load_entry
@@ -19,8 +19,10 @@ from synctalk.training.loop import set_threads, write_curves
 from synctalk.training.text import Tokenizer
 
 
-def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, metrics: Path) -> None:
-    """Fine-tune the reader NAME from START on SHARDS into the folder OUT; test figures go to METRICS."""
+def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, readings: Path, metrics: Path) -> None:
+    """Fine-tune the reader NAME from START on SHARDS into the folder OUT; READINGS (parquet) has every test clip,
+    METRICS their figures.
+    """
     set_threads()
     params, config = load_entry("finetune", name, FinetuneParams), load("av_syncnet", LipReaderConfig)
     seed, crop = load("seed", int), load("mouth_crop", int)
@@ -34,7 +36,9 @@ def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, metric
         save(model, out / "model.safetensors", {"name": name, "seed": seed})
         write_curves(out / "curves.csv", state.curves)
     test = SampleCache(ShardSet(folders, ["test"]))
-    write_json(metrics, reader_figures(model, pieces, test, crop=crop, beam=load("evaluate", EvaluateParams).beam))
+    read = score_reader(model, pieces, test, crop=crop, beam=load("evaluate", EvaluateParams).beam)
+    write_readings(readings, read)
+    write_json(metrics, reader_figures(read))
 
 
 if __name__ == "__main__":

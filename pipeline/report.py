@@ -66,6 +66,7 @@ def main(
     rated = load_json(results / "study" / "summary.json")
     of_paper = {
         1: (method_table(1, intervals), caption(1, setting)),
+        3: (method_table(3, intervals), caption(3, setting)),
         4: (method_table(4, intervals), caption(4, setting)),
         2: (reader_table(readers), caption(2, setting)),
         5: (study_table(rated), study_caption(rated)),
@@ -87,7 +88,7 @@ def main(
                 "caption": about.replace("`", ""),
                 "rows": table_rows(cells),
             }
-            for number, (cells, about) in of_paper.items()
+            for number, (cells, about) in sorted(of_paper.items())
         ],
         checks=sanity_checks(
             load_json(of_methods / "ground_truth" / "metrics.json"),

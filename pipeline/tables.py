@@ -1,4 +1,4 @@
-"""Stage: figures of all methods and readers -> tables 1, 2, 4 and 5 as CSV and Markdown, the paper's beside."""
+"""Stage: figures of all methods and readers -> tables 1 to 5 as CSV, Markdown and LaTeX, the paper's beside."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pipeline.stage import run
 from synctalk.params import entry_names
 from synctalk.tables.setting import load_setting
 from synctalk.tables.table import (
+    ROLES,
     caption,
     method_table,
     reader_table,
@@ -17,11 +18,12 @@ from synctalk.tables.table import (
     to_csv,
     to_markdown,
 )
+from synctalk.tables.tex import to_tex
 
 
 def main(results: Path, readers: Path, study: Path, out: Path) -> None:
     """Read RESULTS/<method>/intervals.json, READERS/<reader>.json and STUDY, the summary of a perceptual study, and
-    write table<number>.csv and .md to OUT. Before a study has been collected, STUDY holds no methods.
+    write table<number>.csv, .md and .tex to OUT. Before a study has been collected, STUDY holds no methods.
     """
     setting = load_setting()
     methods = {
@@ -32,14 +34,15 @@ def main(results: Path, readers: Path, study: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     rated = json.loads(study.read_text(encoding="utf-8"))
     tables = {
-        1: (method_table(1, methods), caption(1, setting)),
+        **{number: (method_table(number, methods), caption(number, setting)) for number in ROLES},
         2: (reader_table(figures), caption(2, setting)),
-        4: (method_table(4, methods), caption(4, setting)),
         5: (study_table(rated), study_caption(rated)),
     }
     for number, (cells, about) in tables.items():
         (out / f"table{number}.csv").write_text(to_csv(cells), encoding="utf-8")
         (out / f"table{number}.md").write_text(to_markdown(cells, about), encoding="utf-8")
+        tex = to_tex(cells, about.removeprefix(f"Table {number}. "), f"tab:synctalklip-{number}")
+        (out / f"table{number}.tex").write_text(tex, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
+from synctalk.corpora.records import write_table
 from synctalk.evaluation.bootstrap import ratio_interval
 from synctalk.evaluation.judges import read_lips
 from synctalk.jobs import progress_bar
@@ -17,6 +21,36 @@ from synctalk.models.beam_search import BeamConfig
 from synctalk.training.data import SampleCache, speech_batch
 from synctalk.training.loop import device
 from synctalk.training.text import Tokenizer
+
+ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One clip as a reader reads it: edits in words, and alignment figures (see `alignment_figures`; None for a
+    reader that has no audio encoding).
+    """
+
+    id: str
+    edits: int
+    n_words: int
+    paired_l1: float | None
+    unpaired_l1: float | None
+    retrieval: float | None
+    reference: str
+    hypothesis: str
+
+
+READING_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("edits", pa.int64()),
+        ("n_words", pa.int64()),
+        *((name, pa.float64()) for name in ALIGNMENT),
+        ("reference", pa.string()),
+        ("hypothesis", pa.string()),
+    ]
+)
 
 
 @torch.no_grad()
@@ -41,15 +75,38 @@ def alignment_figures(model: AVSyncNet, samples: SampleCache, crop: int) -> dict
     return figures
 
 
-def reader_figures(
+def score_reader(
     model: AVSyncNet, tokenizer: Tokenizer, samples: SampleCache, *, crop: int, beam: BeamConfig
-) -> dict[str, Any]:
-    """Word error rate (percent) and alignment figures on `samples`, each with its 95 % interval over clips."""
+) -> list[Reading]:
+    """What a reader makes of each of `samples`."""
     texts = read_lips(model, tokenizer, [samples[number].mouth for number in range(len(samples))], crop, beam)
     counts = [word_edits(row.transcript, text) for row, text in zip(samples.shards.rows, texts, strict=True)]
-    edits = np.asarray([100.0 * count.edits for count in counts])
-    words = np.asarray([float(count.n_reference) for count in counts])
+    alignment = alignment_figures(model, samples, crop)
+    return [
+        Reading(
+            row.id,
+            counts[number].edits,
+            counts[number].n_reference,
+            **{name: alignment[name][number] for name in ALIGNMENT},
+            reference=row.transcript,
+            hypothesis=texts[number],
+        )
+        for number, row in enumerate(samples.shards.rows)
+    ]
+
+
+def write_readings(path: Path, readings: Sequence[Reading]) -> None:
+    """Write readings as parquet, one row a clip."""
+    write_table(path, [asdict(reading) for reading in readings], READING_SCHEMA)
+
+
+def reader_figures(readings: Sequence[Reading]) -> dict[str, Any]:
+    """Word error rate (percent) and alignment figures, each with its 95 % interval over clips."""
+    edits = np.asarray([100.0 * reading.edits for reading in readings])
+    words = np.asarray([float(reading.n_words) for reading in readings])
     figures = {"wer": asdict(ratio_interval(edits, words))}
-    for name, values in alignment_figures(model, samples, crop).items():
-        figures[name] = asdict(ratio_interval(np.asarray(values), np.ones(len(values))))
+    for name in ALIGNMENT:
+        values = [getattr(reading, name) for reading in readings]
+        if None not in values:
+            figures[name] = asdict(ratio_interval(np.asarray(values), np.ones(len(values))))
     return figures

@@ -1,4 +1,4 @@
-"""Tables 1, 2, 4 and 5 of the paper: ours with its 95 % interval, the paper's figure and the difference.
+"""Tables 1 to 5 of the paper: ours with its 95 % interval, the paper's figure and the difference.
 
 Rows that the paper has and this project has not run are kept and say so. A table never mixes scales: its caption
 names the one it is of.
@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from synctalk.tables.paper_figures import METHOD_NAMES, PaperTable, paper_table
+from synctalk.tables.paper_figures import PaperTable, paper_row, paper_table
 from synctalk.tables.setting import TEST_CORPORA, Setting
 
 Intervals = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Corpus -> metric -> value, low, high, n: the content of a method's intervals.json."""
 
 METRICS = ("lse_c", "lse_d", "psnr", "psnr_uint8", "ssim")
+OF_PICTURES = ("psnr", "psnr_uint8", "ssim")
+"""Metrics that compare with the truth, so that the truth has none."""
 WER_1 = {"lrs2": "wer1", "lrs3": "wer2"}
+WER_3 = ("wer3", "wer3_free")
+METRICS_3 = ("lse_c", "psnr", "psnr_uint8", *WER_3)
+ROLES = {1: TEST_CORPORA, 3: ("lrs2",), 4: TEST_CORPORA}
+"""Corpora that the tables of methods are of."""
 READERS_2 = ("av_hubert", "av_syncnet", "av_syncnet_conv", "conformer")
 STUDY_METRICS = tuple(
     f"{question}_{figure}" for question in ("intelligibility", "sync", "authenticity") for figure in ("mean", "std")
 )
+STUDY = "study"
+"""What stands for a corpus in table 5."""
 NOT_RUN = "not run"
+BESIDE = "In parentheses the paper's figure, and ours minus it."
 
 HEADINGS = {
     "lse_c": "LSE-C ↑",
@@ -35,6 +44,7 @@ HEADINGS = {
     "wer1": "WER1 % ↓",
     "wer2": "WER2 % ↓",
     "wer3": "WER3 % ↓",
+    "wer3_free": "WER3, free % ↓",
     "wer": "WER % ↓",
     "intelligibility_mean": "INTL ↑",
     "intelligibility_std": "INTL SD",
@@ -76,23 +86,44 @@ def cell(
 ) -> Cell:
     """The figure of `metric` from a method's intervals of one corpus, beside the paper's row of that name."""
     found = (ours or {}).get(metric)
-    printed = paper.figure(row, _paper_metric(metric), corpus if "corpus" in paper.rows[0] else None)
+    printed = paper.figure(row, _paper_metric(metric), corpus if paper.has_corpora else None)
     if found is None:
         return Cell(corpus, method, metric, None, None, None, None, printed)
     return Cell(corpus, method, metric, found["value"], found["low"], found["high"], int(found["n"]), printed)
 
 
-def method_table(number: int, results: Mapping[str, Intervals]) -> list[Cell]:
-    """Tables 1 and 4: every row of the paper, ours where `results` (method -> intervals) has it."""
-    paper = paper_table(number)
-    ours_of = {row: name for name, row in METHOD_NAMES.items()}
-    cells = []
-    for corpus in TEST_CORPORA:
-        metrics = (*METRICS, WER_1[corpus] if number == 1 else "wer3")
-        for row in paper.methods(corpus):
-            intervals = results.get(ours_of.get(row, ""), {}).get(corpus)
-            cells += [cell(corpus, row, metric, intervals, paper, row) for metric in metrics]
-    return cells
+def table_metrics(number: int, corpus: str) -> tuple[str, ...]:
+    """Columns of tables 1, 3 and 4 on one corpus."""
+    return METRICS_3 if number == 3 else (*METRICS, WER_1[corpus]) if number == 1 else (*METRICS, *WER_3)
+
+
+def table_rows_of(number: int, corpus: str, methods: Iterable[str], external: Iterable[str]) -> list[str]:
+    """Rows of tables 1, 3 and 4: the paper's, then in tables 1 and 4 the external methods, and whatever is in
+    none of the paper's tables.
+    """
+    rows = paper_table(number).methods(corpus if paper_table(number).has_corpora else None)
+    if number == 3:
+        return rows
+    of_paper = {row for table in ROLES for row in paper_table(table).methods()}
+    own = [name for name in map(paper_row, methods) if name not in of_paper]
+    return list(dict.fromkeys([*rows, *external, *own]))
+
+
+def method_table(number: int, results: Mapping[str, Intervals], external: Iterable[str] = ()) -> list[Cell]:
+    """Tables 1, 3 and 4: every row of the paper, then methods that it does not have.
+
+    Args:
+        number: of the table.
+        results: method -> intervals, empty where it was not run.
+        external: those of the methods that have a row in tables 1 and 4 whether the paper has one or not.
+    """
+    paper, ours_of, outside = paper_table(number), {paper_row(name): name for name in results}, list(external)
+    return [
+        cell(corpus, row, metric, results.get(ours_of.get(row, ""), {}).get(corpus), paper, row)
+        for corpus in ROLES[number]
+        for row in table_rows_of(number, corpus, [name for name in results if name not in outside], outside)
+        for metric in table_metrics(number, corpus)
+    ]
 
 
 def reader_table(readers: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Cell]:
@@ -104,12 +135,10 @@ def reader_table(readers: Mapping[str, Mapping[str, Mapping[str, float]]]) -> li
 def study_table(summary: Mapping[str, Any]) -> list[Cell]:
     """Table 5: the paper's rows, then whatever else was rated; `summary` is that of `synctalk study collect`."""
     paper, rated = paper_table(5), summary["methods"]
-    rows = {METHOD_NAMES.get(name, name): name for name in rated}
+    rows = {paper_row(name): name for name in rated}
     names = [*paper.methods(), *(row for row in rows if row not in paper.methods())]
     return [
-        cell("study", row, metric, rated.get(rows.get(row, "")), paper, row)
-        for row in names
-        for metric in STUDY_METRICS
+        cell(STUDY, row, metric, rated.get(rows.get(row, "")), paper, row) for row in names for metric in STUDY_METRICS
     ]
 
 
@@ -127,7 +156,7 @@ def study_caption(summary: Mapping[str, Any]) -> str:
         f"{title[:-1]}; {videos}.",
         f"Ratings: {summary['n_ratings']}, videos: {summary['n_videos']}, raters: {summary['n_raters']};"
         f" each video was given to {raters}.",
-        "Brackets: 95 % bootstrap interval over raters and over videos, the wider. SD: of the ratings.",
+        f"Brackets: 95 % bootstrap interval over raters and over the n videos, the wider. {BESIDE} SD: of the ratings.",
     ]
     agreed = [f"{name} {alpha:.2f}" for name, alpha in summary["agreement"].items() if alpha is not None]
     if agreed:
@@ -153,33 +182,73 @@ def digits(metric: str) -> int:
 
 
 def missing(one: Cell) -> str:
-    """What stands in place of our figure: what the paper has and we have not run, or what does not apply."""
-    return "–" if one.paper is None else NOT_RUN
+    """What stands in place of our figure: what does not apply, or was not run."""
+    no_pictures = one.method == "ground_truth" and one.metric in OF_PICTURES
+    too_few_ratings = one.corpus == STUDY and one.paper is None
+    return "–" if no_pictures or too_few_ratings else NOT_RUN
+
+
+def signed(value: float, places: int) -> str:
+    """A difference with its sign."""
+    return f"{value:+.{places}f}".replace("-", "−")
+
+
+def show_ours(one: Cell) -> str:
+    """Our figure with its interval: `8.12 [7.90, 8.30]`."""
+    if one.ours is None:
+        return missing(one)
+    places = digits(one.metric)
+    return f"{one.ours:.{places}f} [{one.low:.{places}f}, {one.high:.{places}f}]"
+
+
+def show_paper(one: Cell) -> str:
+    """The paper's figure and ours minus it: `9.29, −1.17`; empty where it prints none."""
+    if one.paper is None:
+        return ""
+    return f"{one.paper:g}" + ("" if one.difference is None else f", {signed(one.difference, digits(one.metric))}")
 
 
 def show(one: Cell) -> str:
-    """A figure as the Markdown tables print it: `8.12 [7.9, 8.3] (paper 9.29)`."""
-    printed = "" if one.paper is None else f" (paper {one.paper:g})"
-    if one.ours is None:
-        return f"{missing(one)}{printed}"
-    places = digits(one.metric)
-    return f"{one.ours:.{places}f} [{one.low:.{places}f}, {one.high:.{places}f}]{printed}"
+    """A figure as the Markdown tables print it: `8.12 [7.90, 8.30] (9.29, −1.17)`."""
+    return show_ours(one) + (f" ({show_paper(one)})" if one.paper is not None else "")
+
+
+def show_counts(cells: Iterable[Cell]) -> str:
+    """How many clips (or videos) the figures of a row are of: one number, or the least and the most."""
+    counts = sorted({one.n for one in cells if one.n is not None})
+    return "–".join(dict.fromkeys((str(counts[0]), str(counts[-1])))) if counts else ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The part of a table that is of one corpus: columns, and the rows' cells in that order, by method."""
+
+    corpus: str
+    metrics: list[str]
+    rows: dict[str, list[Cell]]
+
+
+def blocks(cells: Iterable[Cell]) -> list[Block]:
+    """A table corpus by corpus. Raises KeyError where a row lacks a metric that others of its block have."""
+    of_corpus: dict[str, dict[str, dict[str, Cell]]] = {}
+    for one in cells:
+        of_corpus.setdefault(one.corpus, {}).setdefault(one.method, {})[one.metric] = one
+    made = []
+    for corpus, rows in of_corpus.items():
+        metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
+        made.append(Block(corpus, metrics, {name: [row[metric] for metric in metrics] for name, row in rows.items()}))
+    return made
 
 
 def to_markdown(cells: Sequence[Cell], caption: str) -> str:
     """One block a corpus, one row a method, one column a metric."""
     lines = [caption, ""]
-    for corpus in dict.fromkeys(one.corpus for one in cells):
-        here = [one for one in cells if one.corpus == corpus]
-        metrics = list(dict.fromkeys(one.metric for one in here))
-        counts = {one.n for one in here if one.n}
-        n_clips = f", n = {', '.join(map(str, sorted(counts)))} clips" if counts else ""
-        lines += [f"**{corpus}**{n_clips}", ""]
-        lines += ["| method | " + " | ".join(HEADINGS[metric] for metric in metrics) + " |"]
-        lines += ["|---|" + "---:|" * len(metrics)]
-        for method in dict.fromkeys(one.method for one in here):
-            row = {one.metric: show(one) for one in here if one.method == method}
-            lines += [f"| {method} | " + " | ".join(row[metric] for metric in metrics) + " |"]
+    for block in blocks(cells):
+        lines += [f"**{block.corpus}**", ""]
+        lines += ["| method | n | " + " | ".join(HEADINGS[metric] for metric in block.metrics) + " |"]
+        lines += ["|---|---:|" + "---:|" * len(block.metrics)]
+        for method, row in block.rows.items():
+            lines += [f"| {method} | {show_counts(row)} | " + " | ".join(map(show, row)) + " |"]
         lines += [""]
     return "\n".join(lines)
 
@@ -187,6 +256,7 @@ def to_markdown(cells: Sequence[Cell], caption: str) -> str:
 TITLES = {
     1: "Quality, synchronisation and intelligibility",
     2: "Lip reading of AV-SyncNet on real video, LRS2 role",
+    3: "Ablations of SyncTalklip, LRS2 role",
     4: "Variants of SyncTalklip",
 }
 
@@ -200,10 +270,14 @@ def caption(number: int, setting: Setting) -> str:
     )
     parts = [
         f"Table {number}. {TITLES[number]}; scale `{setting.scale}`, {corpora}.",
-        "Brackets: 95 % bootstrap interval over clips.",
+        f"Brackets: 95 % bootstrap interval over the n clips. {BESIDE}",
     ]
     if number != 2 and setting.common_start:
         parts.append("All methods start from one common generator (stage `start`).")
+    if number == 3:
+        parts.append("The paper has LSE-C 8.81 here and 9.29 in tables 1 and 4 for the same synctalklip.")
+    if number in (3, 4):
+        parts.append("WER3 is teacher-forced: each word is read after the true ones. `free` reads after its own.")
     if number != 2:
         parts.append("The paper's PSNR comes from code that subtracts bytes, which wrap: it stands at `PSNR (uint8)`.")
     return " ".join(parts)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import Tensor
 from training.tiny import CROP, SENTENCES, reader, samples, tokenizer
 
 from synctalk.evaluation import readers
-from synctalk.evaluation.readers import alignment_figures, reader_figures
+from synctalk.evaluation.readers import Reading, alignment_figures, reader_figures, score_reader, write_readings
 from synctalk.models.beam_search import BeamConfig
 
 
@@ -62,7 +63,9 @@ def test_wer_is_edits_over_words_in_percent(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(readers, "read_lips", lambda *_: ["bin blue at f", "lay red by q two soon soon"])
     beam = BeamConfig(beam=1, max_len_b=4, max_len_a=0.0)
     pieces = tokenizer()
-    figures = reader_figures(reader(vocabulary=len(pieces)), pieces, cache, crop=CROP, beam=beam)
+    readings = score_reader(reader(vocabulary=len(pieces)), pieces, cache, crop=CROP, beam=beam)
+    assert [(one.edits, one.n_words) for one in readings] == [(2, 6), (2, 6)]
+    figures = reader_figures(readings)
     # two words lost, then one wrong and one too many
     assert figures["wer"]["value"] == pytest.approx(100 * 4 / 12)
     assert figures["wer"]["n"] == 2
@@ -70,3 +73,10 @@ def test_wer_is_edits_over_words_in_percent(tmp_path: Path, monkeypatch: pytest.
     assert set(figures) == {"wer", *per_clip}
     assert figures["retrieval"]["low"] <= figures["retrieval"]["value"] <= figures["retrieval"]["high"]
     assert np.isfinite(figures["paired_l1"]["value"])
+
+
+def test_readings_are_kept_clip_by_clip_and_a_reader_without_sound_has_no_alignment(tmp_path: Path) -> None:
+    readings = [Reading("a", 1, 2, None, None, None, "bin blue", "bin"), Reading("b", 0, 1, *[None] * 3, "at", "at")]
+    write_readings(tmp_path / "readings.parquet", readings)
+    assert pq.read_table(tmp_path / "readings.parquet").to_pylist() == [vars(one) for one in readings]
+    assert set(reader_figures(readings)) == {"wer"}

@@ -251,8 +251,8 @@ def test_collect_writes_table_5_with_the_papers_figures_beside(tmp_path: Path) -
         "findings.csv", "ratings.csv", "summary.json", "table5.csv", "table5.md",
     ]  # fmt: skip
     text = (out / "table5.md").read_text(encoding="utf-8")
-    assert "| synctalklip | 3.00 [3.00, 3.00] (paper 3.27) | 0.00 [0.00, 0.00] (paper 0.76) |" in text
-    assert "| wav2lip | not run (paper 2.43) | not run (paper 1.12) | not run (paper 4.54) |" in text
+    assert "| synctalklip | 2 | 3.00 [3.00, 3.00] (3.27, −0.27) | 0.00 [0.00, 0.00] (0.76, −0.76) |" in text
+    assert "| wav2lip |  | not run (2.43) | not run (1.12) | not run (4.54) |" in text
     lines = (out / "table5.csv").read_text(encoding="utf-8").splitlines()
     assert "study,synctalklip,sync_mean,3.0000,3.0000,3.0000,2,4.4400,-1.4400" in lines
     with (out / "ratings.csv").open(encoding="utf-8", newline="") as file:

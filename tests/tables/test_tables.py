@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from synctalk.tables.table import (
     to_csv,
     to_markdown,
 )
+from synctalk.tables.tex import to_tex
 
 
 def interval(value: float, n: int = 40) -> dict[str, float]:
@@ -52,6 +54,7 @@ def pick(cells: list[Cell], corpus: str, method: str, metric: str) -> Cell:
         (1, "lrs2", "nobody", "lse_c", None),
         (2, None, "av_syncnet_conv", "wer", 26.1),
         (3, None, "wo_lip_reading", "lse_c", 8.40),
+        (3, None, "wo_lip_reading", "wer3", 73.9),
         (4, "lrs3", "synctalklip_freeze", "wer3", 81.8),
         (5, None, "talklip", "sync_mean", 3.84),
     ],
@@ -76,7 +79,47 @@ def test_every_row_of_the_paper_is_kept_in_its_order() -> None:
         assert here == paper_table(1).methods(corpus)
     assert len(cells) == (9 + 6) * (len(METRICS) + 1)
     assert {one.metric for one in cells if one.corpus == "lrs3"} == {*METRICS, "wer2"}
-    assert {one.metric for one in method_table(4, {})} == {*METRICS, "wer3"}
+    assert {one.metric for one in method_table(4, {})} == {*METRICS, "wer3", "wer3_free"}
+
+
+ABLATIONS = ["wo_novel_contrastive", "wo_av_syncnet", "wo_contrastive", "wo_lip_reading"]
+
+
+def test_table_3_has_the_ablations_and_the_whole_on_lrs2() -> None:
+    results = {
+        "base": {"lrs2": {"wer3": interval(30.0)}, "lrs3": {"wer3": interval(99.0)}},
+        "wo_contrastive": {"lrs2": {"wer3": interval(50.0), "wer3_free": interval(60.0)}},
+    }
+    cells = method_table(3, results)
+    assert list(dict.fromkeys(one.method for one in cells)) == ["synctalklip", *ABLATIONS]
+    assert {one.corpus for one in cells} == {"lrs2"}
+    whole, without = (pick(cells, "lrs2", name, "wer3") for name in ("synctalklip", "wo_contrastive"))
+    assert (whole.ours, whole.paper, without.ours, without.paper) == (30.0, 26.8, 50.0, 48.3)
+    assert pick(cells, "lrs2", "wo_contrastive", "wer3_free").paper is None
+    assert sum(one.ours is not None for one in cells) == 3
+
+
+def test_a_method_that_no_table_of_the_paper_has_gets_a_row_in_tables_1_and_4() -> None:
+    results = {"base": BASE, "wav2lip": {}, "wo_contrastive": {}, "conv": {}, "wav2lip_gan": BASE}
+    rows = {n: list(dict.fromkeys(one.method for one in method_table(n, results))) for n in (1, 3, 4)}
+    assert rows[1] == [*paper_table(1).methods("lrs2"), "wav2lip_gan"]
+    assert rows[3] == paper_table(3).methods()
+    assert rows[4] == [*paper_table(4).methods("lrs2"), "wav2lip_gan"]
+    assert pick(method_table(1, results), "lrs2", "wav2lip_gan", "lse_c").ours == 8.0
+
+
+def test_an_external_method_has_a_row_in_tables_1_and_4_whether_it_was_run_or_not() -> None:
+    results = {"atvgnet": {}, "mine": {"lrs3": {"lse_c": interval(3.0)}}}
+    for number in (1, 4):
+        cells = method_table(number, results, external=results)
+        for corpus in TEST_CORPORA:
+            rows = [one.method for one in cells if one.corpus == corpus]
+            assert len(set(rows)) == len(rows) / len({one.metric for one in cells if one.corpus == corpus})
+            assert {"atvgnet", "mine"} <= set(rows)
+        assert pick(cells, "lrs3", "mine", "lse_c").ours == 3.0
+        assert show(pick(cells, "lrs3", "atvgnet", "lse_c")) == "not run"
+    assert show(pick(method_table(1, results, results), "lrs2", "atvgnet", "lse_c")) == "not run (5.05)"
+    assert {one.method for one in method_table(3, results, results)} == set(paper_table(3).methods())
 
 
 def test_ours_stand_beside_the_papers_of_the_same_method() -> None:
@@ -108,10 +151,13 @@ def test_readers_of_table_2_are_those_of_the_paper() -> None:
 
 
 def test_figures_as_they_are_shown() -> None:
-    assert show(Cell("lrs2", "m", "lse_c", 8.123, 7.5, 8.3, 40, 9.29)) == "8.12 [7.50, 8.30] (paper 9.29)"
+    assert show(Cell("lrs2", "m", "lse_c", 8.123, 7.5, 8.3, 40, 9.29)) == "8.12 [7.50, 8.30] (9.29, −1.17)"
+    assert show(Cell("lrs2", "m", "ssim", 0.95, 0.85, 0.97, 40, 0.93)) == "0.950 [0.850, 0.970] (0.93, +0.020)"
     assert show(Cell("lrs2", "m", "ssim", 0.9, 0.85, 0.95, 40, None)) == "0.900 [0.850, 0.950]"
-    assert show(Cell("lrs2", "m", "wer1", None, None, None, None, 23.4)) == "not run (paper 23.4)"
-    assert show(Cell("lrs2", "m", "psnr", None, None, None, None, None)) == "–"
+    assert show(Cell("lrs2", "m", "wer1", None, None, None, None, 23.4)) == "not run (23.4)"
+    assert show(Cell("lrs2", "m", "psnr", None, None, None, None, None)) == "not run"
+    assert show(Cell("lrs2", "ground_truth", "psnr", None, None, None, None, None)) == "–"
+    assert show(Cell("lrs2", "ground_truth", "ssim", None, None, None, None, 1.0)) == "– (1)"
 
 
 def test_csv_has_one_line_a_figure_and_blanks_for_what_is_not_there() -> None:
@@ -129,26 +175,57 @@ def test_markdown_has_a_block_a_corpus_and_says_what_was_not_run() -> None:
     text = to_markdown(method_table(1, {"base": BASE}), "Caption.")
     lines = text.splitlines()
     assert lines[0] == "Caption."
-    assert "**lrs2**, n = 40 clips" in lines
-    assert "**lrs3**" in lines  # nothing was run there, so no count
-    header = lines.index("| method | LSE-C ↑ | LSE-D ↓ | PSNR ↑ | PSNR (uint8) ↑ | SSIM ↑ | WER1 % ↓ |")
-    assert lines[header + 1] == "|---|---:|---:|---:|---:|---:|---:|"
+    header = lines.index("| method | n | LSE-C ↑ | LSE-D ↓ | PSNR ↑ | PSNR (uint8) ↑ | SSIM ↑ | WER1 % ↓ |")
+    assert lines.index("**lrs2**") == header - 2
+    assert lines[header + 1] == "|---|---:|---:|---:|---:|---:|---:|---:|"
     table = lines[header + 2 : lines.index("**lrs3**") - 1]
     assert len(table) == 9
-    assert {line.count("|") for line in table} == {8}
-    talklip = "| talklip | not run (paper 8.53) | not run (paper 5.87) | – | not run (paper 30.42) | "
-    assert talklip + "not run (paper 0.81) | not run (paper 23.4) |" in table
-    ours = "| synctalklip | 8.00 [7.50, 8.25] (paper 9.29) | not run (paper 5.52) | 25.00 [24.50, 25.25] | "
+    assert {line.count("|") for line in table} == {9}
+    talklip = "| talklip |  | not run (8.53) | not run (5.87) | not run | not run (30.42) | not run (0.81) | "
+    assert talklip + "not run (23.4) |" in table
+    ours = "| synctalklip | 40 | 8.00 [7.50, 8.25] (9.29, −1.29) | not run (5.52) | 25.00 [24.50, 25.25] | "
     assert any(line.startswith(ours) for line in table)
     assert lines[lines.index("**lrs3**") + 2].endswith("| WER2 % ↓ |")
 
 
-def test_unequal_counts_of_clips_are_all_named() -> None:
-    cells = [Cell("lrs2", "a", "wer", 1.0, 1.0, 1.0, 40, None), Cell("lrs2", "b", "wer", 1.0, 1.0, 1.0, 38, None)]
-    assert "**lrs2**, n = 38, 40 clips" in to_markdown(cells, "").splitlines()
+def test_unequal_counts_of_clips_are_named_row_by_row() -> None:
+    cells = [
+        Cell("lrs2", method, metric, 1.0, 1.0, 1.0, n, None)
+        for method, counts in {"a": (40, 40), "b": (40, 38)}.items()
+        for metric, n in zip(("lse_c", "wer"), counts, strict=True)
+    ]
+    lines = to_markdown(cells, "").splitlines()
+    assert any(line.startswith("| a | 40 |") for line in lines)
+    assert any(line.startswith("| b | 38–40 |") for line in lines)
 
 
-@pytest.mark.parametrize("number", [1, 2, 4])
+def test_tex_has_two_lines_a_row_and_nothing_that_latex_would_misread() -> None:
+    text = to_tex(method_table(1, {"base": BASE}), "95 % of `a_b` – α.", "tab:1")
+    assert text.isascii()
+    assert r"\caption{95 \% of \texttt{a\_b} -- $\alpha$.}" in text
+    rows = [line for line in text.splitlines() if line.endswith(r" \\")]
+    assert {line.count(" & ") for line in rows} == {7}
+    assert r"\begin{tabular}{lrrrrrrr}" in text
+    ours = next(number for number, line in enumerate(rows) if line.startswith("synctalklip & 40 & {8.00 [7.50, 8.25]}"))
+    assert rows[ours + 1].startswith(r" &  & {\footnotesize (9.29, $-$1.29)} & {\footnotesize (5.52)} &  & ")
+    assert r"ground\_truth" in text
+    assert rows[0].startswith(r"\emph{lrs2} & n & LSE-C $\uparrow$ & LSE-D $\downarrow$")
+    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
+    assert len(re.findall(r"(?<!\\)[%#_]", text)) == 2  # the comment at the head, and the one that ends a line
+
+
+def test_tex_of_tables_with_other_columns_by_corpus_is_as_wide_as_the_widest() -> None:
+    cells = [
+        Cell("lrs2", "a", "lse_c", 1.0, 1.0, 1.0, 4, None),
+        Cell("lrs2", "a", "wer1", 1.0, 1.0, 1.0, 4, None),
+        Cell("lrs3", "a", "wer2", None, None, None, None, None),
+    ]
+    rows = [line for line in to_tex(cells, "", "t").splitlines() if line.endswith(r" \\")]
+    assert rows[-1] == r"a &  & {not run} &  \\"
+    assert {line.count(" & ") for line in rows} == {3}
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_the_caption_names_the_scale_and_what_values_compare_with(number: int) -> None:
     demo = caption(number, Setting(scale="demo", synthetic=True, common_start=True))
     paper = caption(number, Setting(scale="paper", synthetic=False, common_start=False))
@@ -159,6 +236,8 @@ def test_the_caption_names_the_scale_and_what_values_compare_with(number: int) -
     assert "synthetic" not in paper
     assert ("subtracts bytes" in demo) == ("one common generator" in demo) == (number != 2)
     assert "common" not in paper
+    assert ("teacher-forced" in demo) == (number in (3, 4))
+    assert ("8.81" in demo) == (number == 3)
 
 
 def test_the_setting_is_that_of_params_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
