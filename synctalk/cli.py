@@ -1,4 +1,4 @@
-"""The command line: `synctalk dub`, `plan`, `score`, `study` and `weights`."""
+"""The command line: `synctalk doctor`, `dub`, `plan`, `score`, `study` and `weights`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from synctalk import __version__, cli_study, cli_weights
+from synctalk.cli_doctor import doctor
 from synctalk.cli_plan import plan
 from synctalk.cli_score import score
 from synctalk.errors import UserError
@@ -17,6 +18,7 @@ from synctalk.errors import UserError
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Talking faces: corpora and videos.")
 app.add_typer(cli_study.app, name="study")
 app.add_typer(cli_weights.app, name="weights")
+app.command()(doctor)
 app.command()(plan)
 app.command()(score)
 
