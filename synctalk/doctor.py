@@ -183,7 +183,7 @@ def link_types(cache: Path, workspace: Path) -> list[str]:
     from dvc_objects.fs.local import LocalFileSystem
 
     cache.mkdir(parents=True, exist_ok=True)
-    system = LocalFileSystem()
+    system: Any = LocalFileSystem()  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory(dir=cache) as there, tempfile.TemporaryDirectory(dir=workspace) as here:
         source = Path(there) / "source"
         source.write_bytes(b"a link's other end")
@@ -245,7 +245,7 @@ def check_extras() -> Finding:
     return Finding("extras", State.OK, f"{', '.join(EXTRAS)} are installed")
 
 
-ANYWHERE = {
+ANYWHERE: dict[str, Callable[[], Finding | list[Finding]]] = {
     "python": check_python,
     "machine": check_machine,
     "torch": check_torch,
@@ -254,7 +254,7 @@ ANYWHERE = {
     "extras": check_extras,
     "git": check_git,
 }
-IN_A_PROJECT = {
+IN_A_PROJECT: dict[str, Callable[[], Finding | list[Finding]]] = {
     "params": check_params,
     "detectors": check_detectors,
     "dvc cache": check_cache,
@@ -265,10 +265,8 @@ IN_A_PROJECT = {
 
 def examine() -> list[Finding]:
     """All findings; those of a project only where the working directory is one."""
-    checks: dict[str, Callable[[], Finding | list[Finding]]] = {**ANYWHERE}
     findings: list[Finding] = []
-    if PARAMS.exists():
-        checks |= IN_A_PROJECT
+    checks = {**ANYWHERE, **IN_A_PROJECT} if PARAMS.exists() else ANYWHERE
     for name, check in checks.items():
         try:
             found = check()
