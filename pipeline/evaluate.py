@@ -15,6 +15,7 @@ from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.score import Judges, LipJudge, SyncJudge, score_takes, summarise, takes_of, write_scores
 from synctalk.faces.extract import CropParams
 from synctalk.jobs import write_json
+from synctalk.models.sync_scorer import SyncScorer
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.training.loop import set_threads
@@ -37,7 +38,8 @@ def main(
     set_threads()
     params, crop = load("evaluate", EvaluateParams), load("crop", CropParams)
     view = load("sync_expert", SyncExpertParams).view
-    sync = load_syncnet(judges / "sync_expert" / "model.safetensors")
+    net = SyncScorer(load_syncnet(judges / "sync_expert" / "model.safetensors"), params.sync_dtype)
+    sync = SyncJudge(net, view, params.jpeg)
     figures = {}
     for corpus, observer in params.observers.items():
         root = Path(load_entry("corpora", corpus, CorpusParams).root)
@@ -49,7 +51,7 @@ def main(
         )
         reader = load_lip_reader(judges / observer / "model.safetensors")
         pieces = Tokenizer.load(judges / observer / "tokenizer.model")
-        panel = Judges(SyncJudge(sync, view), LipJudge(reader, pieces, load("mouth_crop", int), params.beam))
+        panel = Judges(sync, LipJudge(reader, pieces, load("mouth_crop", int), params.beam))
         scores = score_takes(
             takes, panel, face_size=crop.face_size, mouth_size=crop.mouth.size, label=f"{method} {corpus}"
         )

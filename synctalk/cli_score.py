@@ -18,6 +18,13 @@ class ProtocolName(StrEnum):
     FACE = "face"
 
 
+class DtypeName(StrEnum):
+    """Number types that SyncNet can score in."""
+
+    F32 = "float32"
+    BF16 = "bfloat16"
+
+
 class RoiName(StrEnum):
     """How published lip readers see the mouth."""
 
@@ -46,6 +53,10 @@ def score(
     protocol: Annotated[
         ProtocolName | None, typer.Option(help="What a published SyncNet sees: whole frames (lrs), or tracked faces.")
     ] = None,
+    jpeg: Annotated[
+        bool, typer.Option(help="Show SyncNet what the published scripts' JPEG frame dump leaves.")
+    ] = False,
+    sync_dtype: Annotated[DtypeName, typer.Option(help="Of SyncNet's lip tower; bfloat16 is faster.")] = DtypeName.F32,
     observer: Annotated[Path, typer.Option(help="Lip reader behind WER.")] = JUDGES / "observer1" / "model.safetensors",
     wer: Annotated[bool | None, typer.Option(help="Read lips; by default where transcripts are given.")] = None,
     roi: Annotated[RoiName, typer.Option(help="Mouth region of a published lip reader.")] = RoiName.MEAN_FACE,
@@ -86,6 +97,8 @@ def score(
             detector=detector.value if weights else None,
             detector_params=found_by,
             tracks=tracks,
+            jpeg=jpeg,
+            sync_dtype=sync_dtype.value,
         )
     )
     if not (lse or reads or reference):

@@ -53,7 +53,8 @@ def score_matching(
     """
     stamps = [_stamp(pair) for pair in matching.pairs]
     beam = judges.lips.beam if judges.lips else None
-    with scratch("parts", asdict(setup), beam, list(judged_by), stamps, root=out / ".unfinished") as folder:
+    dtype = str(judges.sync.model.lip_dtype) if judges.sync else None
+    with scratch("parts", asdict(setup), dtype, beam, list(judged_by), stamps, root=out / ".unfinished") as folder:
         files = [folder / f"part-{start // PART:05d}.json" for start in range(0, len(matching.pairs), PART)]
         todo = [number for number, file in enumerate(files) if not file.exists()]
         pairs = [pair for number in todo for pair in matching.pairs[number * PART : (number + 1) * PART]]

@@ -24,7 +24,7 @@ from synctalk.faces.detect import Detector, DetectorParams, make_detector, read_
 from synctalk.faces.extract import find_tracks
 from synctalk.faces.track import ANY_FOOTAGE, FaceTrack
 from synctalk.features import mfcc
-from synctalk.media import Video, probe, read_audio, read_video
+from synctalk.media import Video, dumped, probe, read_audio, read_video
 from synctalk.models.syncnet import LIP_WINDOW, SyncNetConfig
 from synctalk.timebase import n_whole_frames
 from synctalk.training.sync_expert import View, judge_pictures
@@ -45,6 +45,7 @@ class Setup:
         detector: kind of face detector, `tracks` for tracks that lie in a folder; None does without faces.
         detector_params: of that detector; None for `tracks`.
         tracks: that folder: `<id>.npz` of the real video (of the generated one where there is none).
+        jpeg: the sync judge sees pictures out of the published scripts' frame dump; see `film`.
     """
 
     view: View | None
@@ -54,6 +55,7 @@ class Setup:
     detector: str | None
     detector_params: DetectorParams | None = None
     tracks: Path | None = None
+    jpeg: bool = False
 
     @property
     def needs_face(self) -> bool:
@@ -189,6 +191,9 @@ def _prepare(
             no_mouth if mouths is None else mouths,
             setup.face_size,
         )
+        if setup.jpeg:
+            whole = setup.view == "frame"
+            seen = read_video(pair.generated, jpeg=True).frames[: len(frames)] if whole else dumped(seen)
         pictures = judge_pictures(seen, setup.judge)
     return Footage(
         id=pair.id,

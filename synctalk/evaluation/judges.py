@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from synctalk.jobs import progress_bar
 from synctalk.metrics.lse import LipSync, lse
 from synctalk.models.beam_search import BeamConfig, beam_search
 from synctalk.models.lip_reader import LipReader
-from synctalk.models.syncnet import SyncNet, embed_clip
+from synctalk.models.sync_scorer import SyncScorer
 from synctalk.training.data import pad_stack
 from synctalk.training.loop import device
 from synctalk.training.text import Tokenizer
@@ -32,17 +32,16 @@ class SyncEmbeddings:
     audio: Tensor
 
 
-@torch.no_grad()
 def sync_embeddings(
-    model: SyncNet, pictures: NDArray[np.uint8], mfcc: NDArray[np.float32], n_samples: int
+    scorer: SyncScorer,
+    pictures: NDArray[np.uint8] | Iterable[NDArray[np.uint8]],
+    mfcc: NDArray[np.float32],
+    n_samples: int,
 ) -> SyncEmbeddings:
-    """Embeddings of a clip; see `embed_clip`. Raises ValueError where the clip has fewer than 6 frames."""
-    place = device()
-    model.to(place)
-    lip, audio = embed_clip(
-        model, torch.from_numpy(pictures).to(place), torch.from_numpy(mfcc).to(place), n_samples, batch_size=256
-    )
-    return SyncEmbeddings(lip.cpu(), audio.cpu())
+    """Embeddings of a clip, whose pictures uint8 [C, H, W] may come one by one; see `SyncScorer.embed`."""
+    scorer.to(device())
+    lip, audio = scorer.embed(map(torch.from_numpy, pictures), torch.from_numpy(mfcc), n_samples)
+    return SyncEmbeddings(lip, audio)
 
 
 def judge_sync(lips: SyncEmbeddings, sound: SyncEmbeddings) -> LipSync:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from synctalk.models.beam_search import BeamConfig
+from synctalk.models.sync_scorer import ScoringDtype
 from synctalk.section import section
 
 
@@ -11,6 +12,12 @@ class EvaluateParams:
     """Evaluation (params.yaml: `evaluate`)."""
 
     beam: BeamConfig
+    jpeg: bool
+    """SyncNet sees pictures out of the published scripts' frame dump (FFmpeg's JPEG at 200 kbit/s), as published LSE
+    did; without it, what is in the videos.
+    """
+    sync_dtype: ScoringDtype
+    """Of SyncNet's lip tower: `float32`, or `bfloat16` for speed; LOG.md tells the difference."""
     observers: dict[str, str]
     """Corpus (role) to the observer that reads it: a key of `observers`."""
     wer_names: dict[str, str]

@@ -17,7 +17,7 @@ from synctalk.faces.align import crop_mouth
 from synctalk.faces.crop import crop_faces, mouth_region, syncnet_crops
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, sound_from
-from synctalk.media import probe, read_audio, read_video
+from synctalk.media import dumped, probe, read_audio, read_video
 from synctalk.metrics.image import Image as Picture
 from synctalk.metrics.image import psnr, psnr_uint8, ssim
 from synctalk.models.syncnet import SyncNetConfig
@@ -134,19 +134,29 @@ def film_frames(take: Take) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     Raises:
         ClipError: a video cannot be decoded.
     """
+    row = take.sample.row
     if take.generated is not None:
         info = probe(take.generated)
-        frames = read_video(take.generated, info).frames[: take.sample.row.n_frames]
-        return frames, read_audio(take.generated, info.video.start_s if info.video else 0.0)
-    row = take.sample.row
+        return _frames(take), read_audio(take.generated, info.video.start_s if info.video else 0.0)
     pcm = read_audio(take.root / take.clip.audio, audio_origin_s(take.clip))
+    return _frames(take), sound_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
+
+
+def _frames(take: Take, *, jpeg: bool = False) -> NDArray[np.uint8]:
+    row = take.sample.row
+    if take.generated is not None:
+        return read_video(take.generated, jpeg=jpeg).frames[: row.n_frames]
     span = slice(row.start, row.start + row.n_frames)
-    frames = read_video(take.root / take.clip.video, span=span).frames
-    return frames, sound_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
+    return read_video(take.root / take.clip.video, span=span, jpeg=jpeg).frames
 
 
-def film(take: Take, face_size: int, mouth_size: int, view: View, judge: SyncNetConfig) -> Footage:
+def film(
+    take: Take, face_size: int, mouth_size: int, view: View, judge: SyncNetConfig, *, jpeg: bool = False
+) -> Footage:
     """Decode one take and prepare it for the judges.
+
+    With `jpeg` the sync judge sees pictures out of the published scripts' frame dump: whole frames as they are decoded,
+    crops as they are cut.
 
     Raises:
         ClipError: a video cannot be decoded.
@@ -160,13 +170,16 @@ def film(take: Take, face_size: int, mouth_size: int, view: View, judge: SyncNet
     if take.generated is not None:
         real, _ = film_frames(replace(take, generated=None))
         images = compare_images(real[:n_frames], frames, boxes, face_size)
+    seen = seen_by(view, frames, boxes, mouths, face_size)
+    if jpeg:
+        seen = _frames(take, jpeg=True) if view == "frame" else dumped(seen)
     return Footage(
         id=sample.row.id,
         n_frames=n_frames,
         transcript=sample.row.transcript,
         images=images,
         mouths=mouths,
-        pictures=judge_pictures(seen_by(view, frames, boxes, mouths, face_size), judge),
+        pictures=judge_pictures(seen, judge),
         mfcc=mfcc(pcm).astype(np.float32),
         n_samples=len(pcm),
     )

@@ -22,7 +22,7 @@ from synctalk.jobs import map_ordered
 from synctalk.metrics.wer import character_edits, word_edits
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.lip_reader import LipReader
-from synctalk.models.syncnet import SyncNet
+from synctalk.models.sync_scorer import SyncScorer
 from synctalk.shards.read import ShardSet
 from synctalk.training.sync_expert import View
 from synctalk.training.text import Tokenizer
@@ -69,10 +69,11 @@ SCORE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class SyncJudge:
-    """SyncNet, and what it looks at."""
+    """SyncNet, what it looks at, and whether that goes through the public script's JPEG first."""
 
-    model: SyncNet
+    model: SyncScorer
     view: View
+    jpeg: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,10 @@ def score_takes(
 ) -> list[ClipScore]:
     """Score takes, in their order, by both judges. The decoding runs in processes, the judges here."""
     assert judges.sync is not None
-    view, judge = judges.sync.view, judges.sync.model.config
-    prepare = partial(film, face_size=face_size, mouth_size=mouth_size, view=view, judge=judge)
+    sync = judges.sync
+    prepare = partial(
+        film, face_size=face_size, mouth_size=mouth_size, view=sync.view, judge=sync.model.config, jpeg=sync.jpeg
+    )
     return score_footage(map_ordered(prepare, takes, label=f"film {label}"), judges)
 
 

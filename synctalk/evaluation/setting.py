@@ -17,6 +17,7 @@ from synctalk.evaluation.score import Judges, LipJudge, SyncJudge
 from synctalk.faces.align import PEER_WINDOW, MouthParams
 from synctalk.faces.detect import DetectorParams, check_weights
 from synctalk.models.beam_search import BeamConfig
+from synctalk.models.sync_scorer import ScoringDtype, SyncScorer
 from synctalk.training.observer import published_observer
 from synctalk.training.sync_expert import View
 from synctalk.training.text import Tokenizer
@@ -45,6 +46,8 @@ class Wanted:
         detector: kind of face detector; None does without, unless `tracks` is given.
         detector_params: of it.
         tracks: folder of face tracks.
+        jpeg: SyncNet sees what the published scripts' frame dump leaves.
+        sync_dtype: of SyncNet's lip tower.
     """
 
     sync: Path | None
@@ -56,6 +59,8 @@ class Wanted:
     detector: str | None
     detector_params: DetectorParams | None
     tracks: Path | None
+    jpeg: bool = False
+    sync_dtype: ScoringDtype = "float32"
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def assemble(wanted: Wanted) -> Panel:
     """
     if wanted.detector is not None and wanted.detector_params is not None:
         check_weights(wanted.detector, wanted.detector_params)
-    sync = _sync_judge(wanted.sync, wanted.protocol) if wanted.sync else None
+    sync = _sync_judge(wanted.sync, wanted) if wanted.sync else None
     beam = BeamConfig(beam=wanted.beam, max_tokens=wanted.max_tokens)
     lips, mouth = _lip_judge(wanted.observer, wanted.roi, beam) if wanted.observer else (None, None)
     if mouth is None and sync is not None and sync.view == "mouth":
@@ -90,13 +95,21 @@ def assemble(wanted: Wanted) -> Panel:
         detector="tracks" if wanted.tracks else wanted.detector,
         detector_params=wanted.detector_params,
         tracks=wanted.tracks,
+        jpeg=wanted.jpeg,
     )
     if setup.needs_face and setup.detector is None:
         raise UserError("score", "a judge looks at faces, and nothing finds them", "give --detector and --weights")
     files = [path for path in (wanted.sync, wanted.observer) if path is not None]
     hashes = {f"{path.parent.name}/{path.name}": file_sha256(path) for path in files}
     words = {
-        "lse": None if sync is None else {"file": wanted.sync, "sees": sync.view},
+        "lse": None
+        if sync is None
+        else {
+            "file": wanted.sync,
+            "sees": sync.view,
+            "jpeg": sync.jpeg,
+            "dtype": wanted.sync_dtype,
+        },
         "wer": None if lips is None else {"file": wanted.observer, "beam": asdict(lips.beam), "crop": lips.crop},
         "mouth": None if mouth is None else asdict(mouth),
         "faces": setup.detector,
@@ -123,14 +136,14 @@ def _metadata(path: Path) -> Mapping[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _sync_judge(path: Path, protocol: Protocol | None) -> SyncJudge:
+def _sync_judge(path: Path, wanted: Wanted) -> SyncJudge:
+    protocol = wanted.protocol
     said = _metadata(path).get("view")
     own = next((view for view in get_args(View) if view == said), None)
-    if own is not None:
-        if protocol is not None and VIEWS[protocol] != own:
-            raise UserError(path, f"was trained to see {own}, not what --protocol {protocol} shows", "leave it out")
-        return SyncJudge(load_syncnet(path), own)
-    return SyncJudge(load_syncnet(path), VIEWS[protocol or "lrs"])
+    if own is not None and protocol is not None and VIEWS[protocol] != own:
+        raise UserError(path, f"was trained to see {own}, not what --protocol {protocol} shows", "leave it out")
+    view = own or VIEWS[protocol or "lrs"]
+    return SyncJudge(SyncScorer(load_syncnet(path), wanted.sync_dtype), view, wanted.jpeg)
 
 
 def _mouth_of(path: Path) -> MouthParams:

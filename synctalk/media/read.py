@@ -20,6 +20,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
+from synctalk.media.jpeg import JpegDump
 from synctalk.media.probe import (
     MAX_BACK_S,
     MAX_HOLE_S,
@@ -86,7 +87,9 @@ def require_video(info: MediaInfo) -> VideoStream:
     return info.video
 
 
-def iter_frames(path: Path, index: NDArray[np.int64], stream: VideoStream | None = None) -> Iterator[NDArray[np.uint8]]:
+def iter_frames(
+    path: Path, index: NDArray[np.int64], stream: VideoStream | None = None, *, jpeg: bool = False
+) -> Iterator[NDArray[np.uint8]]:
     """Stored frames of `path` by number, one upright RGB uint8 [H, W, 3] at a time, in bounded memory.
 
     Decoding begins at the last key frame before the first number where the container can find it, and ends with the
@@ -97,6 +100,7 @@ def iter_frames(path: Path, index: NDArray[np.int64], stream: VideoStream | None
         path: media file.
         index: frame numbers in presentation order, ascending; a number may repeat.
         stream: of `probe`, which is asked where None.
+        jpeg: frames go through `JpegDump`, each that is asked for once.
 
     Raises:
         ClipError: `UNDECODABLE`; `OVER_REPORTED_FRAMES` where fewer frames decode than the file has packets for.
@@ -104,7 +108,7 @@ def iter_frames(path: Path, index: NDArray[np.int64], stream: VideoStream | None
     if not len(index):
         return
     stream = stream or require_video(probe(path))
-    to_image = _Images(stream)
+    to_image = _Images(stream, jpeg=jpeg)
     pictures = _numbered_pictures(path, stream, int(index[0]))
     before: tuple[int, av.VideoFrame] | None = None
     now = next(pictures, None)
@@ -127,9 +131,10 @@ def _undecoded(path: Path, stream: VideoStream, n_decoded: int, wanted: int) -> 
 class _Images:
     """Decoded frames to upright RGB [H, W, 3], by one conversion context; a frame that comes twice is made once."""
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: VideoStream, *, jpeg: bool) -> None:
         sides = (stream.width, stream.height)
         self.width, self.height = sides[::-1] if stream.turn.quarters % 2 else sides
+        self.dump = JpegDump(self.width, self.height) if jpeg else None
         self.turn = stream.turn
         self.reformatter = VideoReformatter()
         self.number = -1
@@ -137,9 +142,12 @@ class _Images:
 
     def __call__(self, number: int, frame: av.VideoFrame) -> NDArray[np.uint8]:
         if number != self.number:
-            rgb = self.reformatter.reformat(frame, width=self.width, height=self.height, format="rgb24", threads=1)
-            self.number, self.image = number, self.turn(cast(NDArray[np.uint8], rgb.to_ndarray()))
+            self.number, self.image = number, self.turn(self._rgb(frame) if self.dump is None else self.dump(frame))
         return self.image
+
+    def _rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        rgb = self.reformatter.reformat(frame, width=self.width, height=self.height, format="rgb24", threads=1)
+        return cast(NDArray[np.uint8], rgb.to_ndarray())
 
 
 def _numbered_pictures(path: Path, stream: VideoStream, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -216,13 +224,14 @@ def _decode(
         raise damage
 
 
-def read_video(path: Path, info: MediaInfo | None = None, span: slice = slice(None)) -> Video:
+def read_video(path: Path, info: MediaInfo | None = None, span: slice = slice(None), *, jpeg: bool = False) -> Video:
     """A clip's video at 25 fps. For clips of seconds; long footage goes through `iter_frames`.
 
     Args:
         path: media file.
         info: what `probe` said of it.
         span: stretch of the file's 25 fps time line; little else is decoded, and nothing else kept in memory.
+        jpeg: as for `iter_frames`.
 
     Raises:
         ClipError: `EMPTY_FILE`, `TRUNCATED`, `UNDECODABLE`, `OVER_REPORTED_FRAMES` or `NO_VIDEO`, also where `span`
@@ -232,7 +241,7 @@ def read_video(path: Path, info: MediaInfo | None = None, span: slice = slice(No
     index = resample_index(stream)[span]
     if not len(index):
         raise ClipError(Reason.NO_VIDEO, f"{path.name} has no frames from number {span.start} on")
-    pictures = iter_frames(path, index, stream)
+    pictures = iter_frames(path, index, stream, jpeg=jpeg)
     first = next(pictures)
     # filled as they come: a list of them, stacked, takes twice the memory and as long again as decoding
     frames = np.empty((len(index), *first.shape), np.uint8)

@@ -63,8 +63,9 @@ class SyncNet(nn.Module):
     def embed_lip_track(self, frames: Tensor) -> Tensor:
         """Frames [B, C, T, H, W] -> the embeddings of the T-4 windows of each clip, [B, T-4, D].
 
-        Equals `embed_lips` of the windows. Only the first convolution reaches over time, so the tower runs as 2-D
-        convolutions over pictures of five frames' channels, at about twice the speed on a CPU.
+        Equals `embed_lips` of the windows, with gradients. Only the first convolution reaches over time, so the tower
+        runs as 2-D convolutions over pictures of five frames' channels, at about twice the speed on a CPU. For scoring
+        see `SyncScorer`.
         """
         windows = frames.unfold(2, LIP_WINDOW, 1).permute(0, 2, 1, 5, 3, 4)
         pictures = windows.flatten(2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -162,30 +163,3 @@ def _head(d_in: int, config: SyncNetConfig) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(d_in, d_hidden), nn.BatchNorm1d(d_hidden), nn.ReLU(), nn.Linear(d_hidden, config.d_embedding)
     )
-
-
-def embed_clip(
-    model: SyncNet, frames: Tensor, mfcc: Tensor, n_samples: int, batch_size: int = 20
-) -> tuple[Tensor, Tensor]:
-    """Lip and audio embeddings of every window of a clip, each [N, D] with N = `n_windows`.
-
-    Args:
-        model: in eval mode.
-        frames: float or uint8 [T, C, H, W], BGR, 0..255.
-        mfcc: [13, T100] of int16 samples.
-        n_samples: samples of the audio.
-        batch_size: windows at a time.
-
-    Raises:
-        ValueError: the clip has no window (under 6 frames).
-    """
-    n = n_windows(frames.shape[0], n_samples)
-    if n == 0:
-        raise ValueError(f"{frames.shape[0]} frames and {n_samples} samples hold no window of {LIP_WINDOW} frames")
-    dtype = next(model.parameters()).dtype
-    lips, audio = [], []
-    for start in range(0, n, batch_size):
-        stop = min(n, start + batch_size)
-        lips.append(model.embed_lip_track(frames[start : stop + LIP_WINDOW - 1].to(dtype).transpose(0, 1)[None])[0])
-        audio.append(model.embed_audio(audio_windows(mfcc, start, stop).to(dtype)))
-    return torch.cat(lips), torch.cat(audio)

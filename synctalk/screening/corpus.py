@@ -21,7 +21,8 @@ from synctalk.features import mfcc, sound_from
 from synctalk.jobs import content_key, digest
 from synctalk.media import read_audio, read_video
 from synctalk.metrics.lse import LipSync
-from synctalk.models.syncnet import SyncNet, n_windows
+from synctalk.models.sync_scorer import SyncScorer
+from synctalk.models.syncnet import n_windows
 from synctalk.parts import PartStage, Row, Tally, n_parts_in, part_path, require_keep_rate, run_parts
 from synctalk.screening.params import NO_VIEW, STORED, ScreenParams
 from synctalk.screening.verdict import check_windows, frames_to_move
@@ -73,9 +74,9 @@ def _load(number: int, crops: Path, clips: ClipTable, view: View) -> list[_Sampl
 
 
 @cache
-def _net(path: Path) -> SyncNet:
+def _net(path: Path) -> SyncScorer:
     torch.set_num_threads(1)  # figures must not depend on how many processes share the cores
-    return load_syncnet(path)
+    return SyncScorer(load_syncnet(path))
 
 
 def _pictures(sample: _Sample, root: Path, view: View) -> NDArray[np.uint8]:

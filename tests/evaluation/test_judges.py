@@ -16,6 +16,7 @@ from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_lips, sy
 from synctalk.features.roi_input import roi_input
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.lip_reader import EOS
+from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig, audio_windows
 
 SMALL = SyncNetConfig(
@@ -29,7 +30,7 @@ def test_embeddings_are_the_networks_of_each_window_by_itself() -> None:
     model = SyncNet(SMALL).eval()
     pictures = waves(12, 0)[:, :48, :48, 0][:, None].copy()
     mfcc = np.random.default_rng(0).normal(size=(13, 47)).astype(np.float32)
-    found = sync_embeddings(model, pictures, mfcc, 12 * 640)
+    found = sync_embeddings(SyncScorer(model), pictures, mfcc, 12 * 640)
     windows = torch.stack([torch.from_numpy(pictures[i : i + 5, 0])[None].float() for i in range(7)])
     with torch.no_grad():
         torch.testing.assert_close(found.lip, model.embed_lips(windows), atol=1e-4, rtol=1e-3)
@@ -39,8 +40,10 @@ def test_embeddings_are_the_networks_of_each_window_by_itself() -> None:
 
 
 def test_a_clip_without_a_window_is_refused() -> None:
-    with pytest.raises(ValueError, match="5 frames and 3200 samples hold no window"):
-        sync_embeddings(SyncNet(SMALL).eval(), np.zeros((5, 1, 48, 48), np.uint8), np.zeros((13, 20), np.float32), 3200)
+    with pytest.raises(ValueError, match="3200 samples hold no window"):
+        sync_embeddings(
+            SyncScorer(SyncNet(SMALL)), np.zeros((5, 1, 48, 48), np.uint8), np.zeros((13, 20), np.float32), 3200
+        )
 
 
 @pytest.mark.parametrize("shift", [-3, 0, 4])

@@ -26,6 +26,7 @@ from synctalk.evaluation.score import (
     write_scores,
 )
 from synctalk.models.beam_search import BeamConfig
+from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 
 SCORE = ClipScore(
@@ -43,7 +44,7 @@ def judges() -> Judges:
     )
     beam = BeamConfig(beam=2, length_penalty=1.0, max_len_a=0.0, max_len_b=4, max_tokens=4)
     lips = LipJudge(reader(vocabulary=len(pieces)), pieces, CROP, beam)
-    return Judges(SyncJudge(SyncNet(sync).eval(), "mouth"), lips)
+    return Judges(SyncJudge(SyncScorer(SyncNet(sync)), "mouth"), lips)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from parity import assert_same_network, filled, formula, normal, reference, uniform
+from parity import assert_same_network, filled, normal, reference, uniform
 
-from synctalk.models.syncnet import SyncNet, SyncNetConfig, audio_windows, embed_clip, n_windows
+from synctalk.models.syncnet import SyncNet, SyncNetConfig, audio_windows, n_windows
 
 SMALL = SyncNetConfig(
     image_size=48,
@@ -30,18 +30,6 @@ def test_embeddings_are_the_peers(shared: Path, syncnet: SyncNet) -> None:
         assert_same_network(syncnet.lip_features(lips), theirs["lip_feat"])
         assert_same_network(syncnet.embed_lips(lips), theirs["lip_out"])
         assert_same_network(syncnet.embed_audio(normal(shared, "syncnet.aud", 3, 1, 13, 20) * 10), theirs["aud_out"])
-
-
-@pytest.mark.parametrize("clip", ["mix", "speech"])
-def test_windows_of_a_clip_are_the_peers(shared: Path, syncnet: SyncNet, clip: str) -> None:
-    """The first 20 windows; each is embedded by itself."""
-    theirs = reference(shared, "syncnet")
-    mfcc = torch.from_numpy(theirs[f"{clip}.mfcc"])
-    frames = torch.from_numpy(formula(shared).video(25, 224, 224)).permute(0, 3, 1, 2)
-    with torch.no_grad():
-        lips, audio = embed_clip(syncnet, frames, mfcc, 25 * 640)
-    assert_same_network(lips[:, ::16], theirs[f"{clip}.im_feat"][:20])
-    assert_same_network(audio[:, ::16], theirs[f"{clip}.cc_feat"][:20])
 
 
 def test_parameters_of_the_released_size() -> None:
@@ -72,15 +60,6 @@ def test_a_track_gives_the_embeddings_of_its_windows() -> None:
     torch.testing.assert_close(model.embed_lip_track(frames.transpose(0, 1)[None])[0], model.embed_lips(windows))
 
 
-def test_batches_do_not_change_a_clip() -> None:
-    torch.manual_seed(0)
-    model = SyncNet(SMALL).eval()
-    frames, mfcc = torch.rand(14, 1, 48, 48), torch.rand(13, 60)
-    whole, parts = (embed_clip(model, frames, mfcc, 14 * 640, batch_size=size) for size in (100, 2))
-    assert len(whole[0]) == len(whole[1]) == 9
-    torch.testing.assert_close(whole, parts)
-
-
 def test_an_audio_window_starts_with_its_frame() -> None:
     mfcc = torch.arange(40.0).expand(13, 40)
     windows = audio_windows(mfcc, 2, 5)
@@ -94,8 +73,3 @@ def test_an_audio_window_starts_with_its_frame() -> None:
 )
 def test_number_of_windows(n_frames: int, n_samples: int, expected: int) -> None:
     assert n_windows(n_frames, n_samples) == expected
-
-
-def test_a_clip_without_a_window_is_refused() -> None:
-    with pytest.raises(ValueError, match="no window"):
-        embed_clip(SyncNet(SMALL).eval(), torch.rand(5, 1, 48, 48), torch.rand(13, 20), 3200)

@@ -14,6 +14,7 @@ from tiny import samples
 from torch import nn
 
 from synctalk.evaluation.judges import sync_embeddings
+from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.training.sync_expert import (
     SyncExpertParams,
@@ -45,7 +46,7 @@ def test_the_windows_of_one_clip_are_told_apart(tmp_path: Path) -> None:
     assert np.mean(losses[-2:]) < losses[0] / 2
     assert np.mean(accuracies[-2:]) > 0.6 > accuracies[0]
     assert not model.training
-    found = sync_embeddings(model, judge_pictures(cache[0].mouth, MODEL), cache[0].mfcc, 20 * 640)
+    found = sync_embeddings(SyncScorer(model), judge_pictures(cache[0].mouth, MODEL), cache[0].mfcc, 20 * 640)
     place = torch.arange(15)
     far = (place[:, None] - place).abs() > PARAMS.max_shift
     nearest = torch.cdist(found.lip, found.audio).masked_fill(far, torch.inf).argmin(-1)
