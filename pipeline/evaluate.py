@@ -12,7 +12,16 @@ from synctalk.checkpoints.typed import load_lip_reader, load_syncnet
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.score import Judges, LipJudge, SyncJudge, score_takes, summarise, takes_of, write_scores
+from synctalk.evaluation.score import (
+    Judges,
+    LipJudge,
+    SyncJudge,
+    score_takes,
+    summarise,
+    takes_of,
+    write_offsets,
+    write_scores,
+)
 from synctalk.faces.extract import CropParams
 from synctalk.jobs import write_json
 from synctalk.models.sync_scorer import SyncScorer
@@ -56,6 +65,7 @@ def main(
             takes, panel, face_size=crop.face_size, mouth_size=crop.mouth.size, label=f"{method} {corpus}"
         )
         write_scores(out / f"{corpus}.parquet", scores)
+        write_offsets(results / f"offsets_{corpus}.csv", scores)
         figures[corpus] = summarise(scores, params.wer_names[corpus])
     write_json(results / "intervals.json", {c: {m: vars(i) for m, i in f.items()} for c, f in figures.items()})
     write_json(results / "metrics.json", {c: {m: round(i.value, 4) for m, i in f.items()} for c, f in figures.items()})

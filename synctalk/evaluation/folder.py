@@ -16,7 +16,7 @@ from synctalk import __version__
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.foreign import Filmed, Setup, film_pair
 from synctalk.evaluation.pairs import Finding, Matching, Note, Pair, write_notes
-from synctalk.evaluation.score import ClipScore, Judges, score_footage, summarise, write_scores
+from synctalk.evaluation.score import ClipScore, Judges, offset_counts, score_footage, summarise, write_scores
 from synctalk.jobs import map_ordered, scratch, write_json
 
 PART = 16
@@ -83,7 +83,7 @@ def write_scored(scored: Scored, setting: dict[str, Any], out: Path) -> None:
 
 
 def summary(scored: Scored, setting: dict[str, Any]) -> dict[str, Any]:
-    """Counts, figures with intervals, protocol and judges."""
+    """Counts, windows of all clips, clips at each offset, figures with intervals, protocol and judges."""
     return {
         "version": __version__,
         "setting": setting,
@@ -92,6 +92,8 @@ def summary(scored: Scored, setting: dict[str, Any]) -> dict[str, Any]:
             "not_scored": len({note.id for note in scored.notes if not note.scored}),
             "notes": dict(sorted(Counter(str(note.finding) for note in scored.notes).items())),
         },
+        "n_windows": sum(score.n_windows or 0 for score in scored.scores),
+        "offsets": offset_counts(scored.scores),
         "figures": {name: asdict(interval) for name, interval in scored.figures.items()},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -19,6 +20,7 @@ from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_lips, sy
 from synctalk.evaluation.pictures import IMAGE_SCORES, Footage, Take, film
 from synctalk.generation.corpus import generated_path
 from synctalk.jobs import map_ordered
+from synctalk.metrics.shift import VSHIFT
 from synctalk.metrics.wer import character_edits, word_edits
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.lip_reader import LipReader
@@ -192,11 +194,12 @@ def _lip_figures(footage: Sequence[Footage], judge: LipJudge | None) -> list[dic
 def summarise(scores: Sequence[ClipScore], wer_name: str) -> dict[str, Interval]:
     """Means over the clips that have a figure, with 95 % intervals; a figure that no clip has is left out.
 
-    Word and character error rates, in percent, are edits over units of all clips. `offset` is the mean,
-    `offset_within_1` the share of clips whose best shift is at most one frame.
+    `n_windows` is the mean of windows a clip, on which LSE-C depends beside the lips. Word and character error rates,
+    in percent, are edits over units of all clips. `offset` is the mean, `offset_within_1` the share of clips whose best
+    shift is at most one frame.
     """
     figures = {}
-    for name in ("lse_c", "lse_d", "offset", "lse_c_other", *IMAGE_SCORES):
+    for name in ("n_windows", "lse_c", "lse_d", "offset", "lse_c_other", *IMAGE_SCORES):
         values = _column(scores, name)
         if len(values):
             figures[name] = ratio_interval(values, np.ones(len(values)))
@@ -208,6 +211,21 @@ def summarise(scores: Sequence[ClipScore], wer_name: str) -> dict[str, Interval]
         if n_units.sum():
             figures[name] = ratio_interval(100 * _column(scores, edits), n_units)
     return figures
+
+
+def offset_counts(scores: Sequence[ClipScore]) -> dict[int, int]:
+    """Clips at each best shift, -V..V frames, those without a clip too, so that two runs have the same bars; empty
+    where nothing was scored by SyncNet.
+    """
+    counts = Counter(score.offset for score in scores if score.offset is not None)
+    return {offset: counts[offset] for offset in range(-VSHIFT, VSHIFT + 1)} if counts else {}
+
+
+def write_offsets(path: Path, scores: Sequence[ClipScore]) -> None:
+    """Write `offset_counts` as CSV: offset, clips."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = ["offset,clips", *(f"{offset},{clips}" for offset, clips in offset_counts(scores).items())]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def _column(scores: Sequence[ClipScore], name: str) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ MEANINGS = {
     "lse_c": ("LSE-C ↑", "SyncNet's confidence: how much the best shift of the sound stands out"),
     "lse_d": ("LSE-D ↓", "SyncNet's distance at the best shift"),
     "lse_c_other": ("LSE-C, other sound", "the same with the sound of another clip: what chance looks like"),
+    "n_windows": ("windows a clip", "of five frames; LSE-C of clips under about 30 depends on their number"),
     "offset": ("offset, frames", "mean best shift; LSE cannot see it"),
     "offset_within_1": ("offset within 1", "share of clips whose best shift is at most one frame"),
     "psnr": ("PSNR ↑", "face box at 96 x 96, floating point, dB"),
@@ -81,7 +82,8 @@ def in_words(setting: Mapping[str, Any]) -> list[tuple[str, str]]:
     lse, wer, mouth = setting["lse"], setting["wer"], setting["mouth"]
     lines = []
     if lse:
-        lines.append(("LSE", f"{lse['file']} sees {VIEWS[lse['sees']]}"))
+        through = ", out of the published scripts' JPEG frame dump" if lse["jpeg"] else ""
+        lines.append(("LSE", f"{lse['file']} in {lse['dtype']} sees {VIEWS[lse['sees']]}{through}"))
     if wer:
         beam = wer["beam"]
         lines.append(("WER", f"{wer['file']}, beam {beam['beam']}, at most {beam['max_tokens']} word pieces"))

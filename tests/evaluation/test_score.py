@@ -20,9 +20,11 @@ from synctalk.evaluation.score import (
     Judges,
     LipJudge,
     SyncJudge,
+    offset_counts,
     score_takes,
     summarise,
     takes_of,
+    write_offsets,
     write_scores,
 )
 from synctalk.models.beam_search import BeamConfig
@@ -91,6 +93,18 @@ def test_a_take_is_scored_by_itself_but_for_the_other_sound(
     assert pair[1].lse_c_other != real_scores[0].lse_c_other
 
 
+def test_the_frame_dump_changes_what_the_sync_judge_sees_and_nothing_else(
+    truth: list[Take], judges: Judges, real_scores: list[ClipScore]
+) -> None:
+    assert judges.sync is not None
+    through = score(truth, replace(judges, sync=replace(judges.sync, jpeg=True)))
+    for ours, plain in zip(through, real_scores, strict=True):
+        assert ours.lse_d != plain.lse_d
+        assert ours.lse_d == pytest.approx(plain.lse_d, rel=0.2)
+        same = {"lse_c": 0, "lse_d": 0, "offset": 0, "lse_c_other": 0}
+        assert replace(ours, **same) == replace(plain, **same)
+
+
 def test_a_copy_of_the_real_video_is_perfect_by_pixels_and_equal_by_judges(
     truth: list[Take], judges: Judges, real_scores: list[ClipScore], tmp_path: Path
 ) -> None:
@@ -121,13 +135,24 @@ def test_wer_is_over_the_words_of_the_corpus_and_no_mean_of_clips() -> None:
 def test_means_by_hand_and_no_image_figures_of_ground_truth() -> None:
     scores = [replace(SCORE, lse_c=float(c), offset=o) for c, o in ((1, -1), (2, 0), (6, 5), (3, -8))]
     figures = summarise(scores, "wer1")
-    assert set(figures) == {"lse_c", "lse_d", "offset", "lse_c_other", "offset_within_1", "wer1", "cer"}
+    assert set(figures) == {"n_windows", "lse_c", "lse_d", "offset", "lse_c_other", "offset_within_1", "wer1", "cer"}
     assert figures["lse_c"].value == 3.0
     assert figures["offset"].value == -1.0
     assert figures["offset_within_1"].value == 0.5
     assert figures["lse_d"].low == figures["lse_d"].high == 2.0
     made = [replace(one, **dict.fromkeys(IMAGE_SCORES, 7.0)) for one in scores]
     assert {summarise(made, "wer1")[name].value for name in IMAGE_SCORES} == {7.0}
+
+
+def test_offsets_are_counted_with_empty_bars(tmp_path: Path) -> None:
+    scores = [replace(SCORE, offset=offset) for offset in (0, 0, -15, 3, None)]
+    counts = offset_counts(scores)
+    assert list(counts) == list(range(-15, 16))
+    assert {offset: n for offset, n in counts.items() if n} == {0: 2, -15: 1, 3: 1}
+    write_offsets(tmp_path / "offsets.csv", scores)
+    lines = (tmp_path / "offsets.csv").read_text().splitlines()
+    assert (len(lines), lines[0], lines[1], lines[16]) == (32, "offset,clips", "-15,1", "0,2")
+    assert offset_counts([replace(SCORE, offset=None)]) == {}
 
 
 def test_takes_are_one_a_sample_with_its_own_clip(tmp_path: Path) -> None:

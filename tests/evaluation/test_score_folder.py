@@ -26,9 +26,10 @@ from synctalk.evaluation.pairs import Finding, Matching, Pair
 from synctalk.evaluation.pictures import compare_images
 from synctalk.evaluation.setting import Wanted, assemble
 from synctalk.faces.align import MouthParams
-from synctalk.media import write_video
+from synctalk.media import read_video, write_video
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.tables.score_page import histogram
+from synctalk.training.sync_expert import judge_pictures
 
 MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64, window_frames=1)
 NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, face_size=96, detector=None)
@@ -133,6 +134,17 @@ def test_crossed_pairs_keep_their_length_and_are_not_compared(tmp_path: Path) ->
     assert (filmed.footage.n_frames, filmed.footage.images, filmed.notes) == (26, None, ())
 
 
+def test_the_frame_dump_is_of_whole_frames_before_they_are_resized(tmp_path: Path) -> None:
+    made = film(tmp_path / "a.mp4", waves(20, 0), 0)
+    filmed = film_pair(pair(made), replace(NO_FACES, jpeg=True))
+    assert filmed.footage is not None
+    frames = read_video(made, jpeg=True).frames
+    np.testing.assert_array_equal(filmed.footage.pictures, judge_pictures(frames, SyncNetConfig(image_size=48)))
+    plain = film_pair(pair(made), NO_FACES)
+    assert plain.footage is not None
+    assert (plain.footage.pictures != filmed.footage.pictures).any()
+
+
 def test_another_picture_size_is_noted(tmp_path: Path) -> None:
     made, real = film(tmp_path / "a.mp4", waves(20, 0)[:, :96, :128], 0), film(tmp_path / "b.mp4", waves(20, 0), 0)
     filmed = film_pair(pair(made, real), NO_FACES)
@@ -211,6 +223,8 @@ def test_every_clip_has_a_row_and_every_figure_an_interval(done: Path) -> None:
     assert summary["figures"]["lse_c"]["value"] == pytest.approx(rows["lse_c"].mean())
     assert summary["figures"]["wer"]["value"] == pytest.approx(100 * rows["edits"].sum() / 30)
     assert summary["setting"]["lse"]["sees"] == "mouth"
+    assert summary["n_windows"] == rows["n_windows"].sum() == sum(LENGTHS) - 5 * 5
+    assert {int(offset): n for offset, n in summary["offsets"].items() if n} == rows["offset"].value_counts().to_dict()
 
 
 def test_the_summary_names_the_judges_by_hash(done: Path, judges: Path) -> None:
@@ -239,7 +253,7 @@ def test_eight_workers_find_the_same(
 ) -> None:
     monkeypatch.setenv("SYNCTALK_WORKERS", "8")
     assert command(monkeypatch, *arguments(clips, judges, tmp_path)) == 0
-    for name in ("clips.parquet", "notes.parquet", "summary.json"):
+    for name in ("clips.parquet", "notes.parquet", "summary.json", "table.md", "table.csv"):
         assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
 
 
@@ -248,6 +262,8 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
 ) -> None:
     monkeypatch.setenv("SYNCTALK_WORKERS", "1")
     monkeypatch.setattr(folder, "PART", 2)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert command(monkeypatch, *arguments(clips, judges, whole)) == 0
     scored: list[int] = []
     score = folder.score_footage
 
@@ -259,12 +275,17 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
         return found
 
     monkeypatch.setattr(folder, "score_footage", count)
-    assert command(monkeypatch, *arguments(clips, judges, tmp_path)) != 0
+    assert command(monkeypatch, *arguments(clips, judges, broken)) != 0
+    assert not (broken / "summary.json").exists()
     monkeypatch.setattr(folder, "score_footage", lambda *words: scored.append(-1) or score(*words))
-    assert command(monkeypatch, *arguments(clips, judges, tmp_path)) == 0
+    monkeypatch.setenv("SYNCTALK_WORKERS", "8")
+    assert command(monkeypatch, *arguments(clips, judges, broken)) == 0
     assert scored == [2, 2, -1]
-    # parts of two clips have other neighbours for the other sound
-    both = [pq.read_table(path / "clips.parquet").drop(["lse_c_other"]) for path in (tmp_path, done)]
+    for file in whole.iterdir():
+        assert (broken / file.name).read_bytes() == file.read_bytes(), file.name
+    assert {file.name for file in broken.iterdir()} == {file.name for file in whole.iterdir()}
+    # parts of two clips have other neighbours for the other sound, and nothing else
+    both = [pq.read_table(path / "clips.parquet").drop(["lse_c_other"]) for path in (broken, done)]
     assert both[0].equals(both[1])
 
 
@@ -280,8 +301,12 @@ def test_protocols_of_a_published_judge(
     clips: Path, judges: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, view: str
 ) -> None:
     words = [clips / "made", "--tracks", clips / "tracks", "--sync", judges / "whole.safetensors"]
-    assert command(monkeypatch, *words, "--protocol", protocol, "-o", tmp_path) == 0
+    options = ["--protocol", protocol, "--jpeg", "--sync-dtype", "bfloat16"]
+    assert command(monkeypatch, *words, *options, "-o", tmp_path) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["setting"]["lse"]["jpeg"], summary["setting"]["lse"]["dtype"]) == (True, "bfloat16")
+    assert "in bfloat16 sees" in (tmp_path / "report.html").read_text()
+    assert "JPEG frame dump" in (tmp_path / "report.html").read_text()
     assert summary["setting"]["lse"]["sees"] == view
     assert summary["figures"]["lse_d"]["n"] == 5
 
