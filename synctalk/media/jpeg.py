@@ -28,7 +28,7 @@ class JpegDump:
     def __init__(self, width: int, height: int) -> None:
         self.reformatter = VideoReformatter()
         self.n_frames = 0
-        self.coder = cast(av.VideoCodecContext, av.CodecContext.create("mjpeg", "w"))
+        self.coder = av.CodecContext.create("mjpeg", "w")
         self.coder.width, self.coder.height, self.coder.pix_fmt = width, height, "yuvj420p"
         self.coder.time_base = Fraction(1, FPS)
         self.coder.framerate = Fraction(FPS)
@@ -43,7 +43,7 @@ class JpegDump:
         coded.pict_type = av.video.frame.PictureType.NONE  # the coder decides; a decoder has left its own there
         self.n_frames += 1
         (packet,) = coder.encode(coded)
-        picture = cv2.imdecode(np.frombuffer(packet, np.uint8), cv2.IMREAD_COLOR_RGB)
+        picture = cv2.imdecode(np.frombuffer(bytes(packet), np.uint8), cv2.IMREAD_COLOR_RGB)
         assert picture is not None
         return cast(NDArray[np.uint8], picture)
 

@@ -38,7 +38,10 @@ class SyncScorer(nn.Module):
         super().__init__()
         self.config = model.config
         self.lip_dtype = DTYPES[dtype]
-        self.lips = _folded(model.netcnnlip).to(self.lip_dtype, memory_format=torch.channels_last)
+        self.lips = _folded(model.netcnnlip).to(self.lip_dtype)
+        for weight in self.lips.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self.lip_head = _folded(model.netfclip)
         self.audio = nn.Sequential(_folded(model.netcnnaud), nn.Flatten(1), _folded(model.netfcaud))
         self.requires_grad_(False).eval()
