@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from pipeline.stage import run
-from synctalk.checkpoints.typed import load_lip_reader, load_syncnet
+from synctalk.checkpoints.typed import load_conformer, load_lip_reader, load_syncnet
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.score import (
+    ConformerJudge,
     Judges,
     LipJudge,
     SyncJudge,
@@ -29,7 +30,7 @@ from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.training.loop import set_threads
 from synctalk.training.sync_expert import SyncExpertParams
-from synctalk.training.text import Tokenizer
+from synctalk.training.text import CONFORMER_FILES, Tokenizer, Units
 
 
 def main(
@@ -49,6 +50,9 @@ def main(
     view = load("sync_expert", SyncExpertParams).view
     net = SyncScorer(load_syncnet(judges / "sync_expert" / "model.safetensors"), params.sync_dtype)
     sync = SyncJudge(net, view, params.jpeg)
+    weights, model, units = (judges / "conformer" / file for file in CONFORMER_FILES)
+    lips_crop = load("mouth_crop", int)
+    third = ConformerJudge(load_conformer(weights), Units.load(model, units), lips_crop, params.joint_beam)
     figures = {}
     for corpus, observer in params.observers.items():
         root = Path(load_entry("corpora", corpus, CorpusParams).root)
@@ -60,7 +64,7 @@ def main(
         )
         reader = load_lip_reader(judges / observer / "model.safetensors")
         pieces = Tokenizer.load(judges / observer / "tokenizer.model")
-        panel = Judges(sync, LipJudge(reader, pieces, load("mouth_crop", int), params.beam))
+        panel = Judges(sync, LipJudge(reader, pieces, lips_crop, params.beam), third)
         scores = score_takes(
             takes, panel, face_size=crop.face_size, mouth_size=crop.mouth.size, label=f"{method} {corpus}"
         )

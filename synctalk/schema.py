@@ -22,6 +22,7 @@ from synctalk.screening.params import ScreenerParams, ScreenParams
 from synctalk.section import section
 from synctalk.shards.corpus import ShardParams
 from synctalk.tables.report import ReportParams
+from synctalk.training.conformer import ConformerParams
 from synctalk.training.finetune import FinetuneParams
 from synctalk.training.observer import ObserverParams
 from synctalk.training.pretrain import PretrainSection
@@ -51,6 +52,7 @@ class Params:
     finetune: dict[str, FinetuneParams]
     sync_expert: SyncExpertParams
     observers: dict[str, ObserverParams]
+    conformer: ConformerParams
     generator: SyncTalklipConfig
     start: TrainParams
     train: TrainParams
@@ -79,6 +81,10 @@ def check(path: Path = PARAMS) -> Params:
     for name, entry in params.observers.items():
         if not entry.checkpoint and entry.recipe is None:
             raise UserError(path, f"observers.{name} has neither a checkpoint nor a recipe", "set one of the two")
+    if not params.conformer.checkpoint and params.conformer.recipe is None:
+        raise UserError(path, "conformer has neither a checkpoint nor a recipe", "set one of the two")
+    if params.conformer.front_end not in params.observers:
+        raise UserError(path, f"conformer.front_end {params.conformer.front_end!r} is no observer")
     for corpus, observer in params.evaluate.observers.items():
         if observer not in params.observers:
             raise UserError(path, f"evaluate.observers.{corpus} {observer!r} is no observer")
@@ -128,6 +134,7 @@ def require_inputs(params: Params) -> None:
             brought[f"crop.detectors.{corpus.detector}.weights"] = params.crop.detectors[corpus.detector].weights
     published = {f"observers.{name}.checkpoint": entry.checkpoint for name, entry in params.observers.items()}
     published["sync_expert.checkpoint"] = params.sync_expert.checkpoint
+    published["conformer.checkpoint"] = params.conformer.checkpoint
     published["screener.net.checkpoint"] = params.screener.net.checkpoint
     brought |= {key: path for key, path in published.items() if path}
     for key, path in brought.items():

@@ -10,6 +10,7 @@ from torch import nn
 from synctalk.checkpoints.load import kind_of, load
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AVSyncNet
+from synctalk.models.conformer import Conformer
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.syncnet import SyncNet
 from synctalk.models.synctalklip import SyncTalklip
@@ -18,6 +19,7 @@ __all__ = [
     "kind_of",
     "load_av_hubert",
     "load_av_syncnet",
+    "load_conformer",
     "load_lip_reader",
     "load_published_lip_reader",
     "load_syncnet",
@@ -35,6 +37,11 @@ def load_av_hubert(path: Path) -> AVHubert:
 def load_av_syncnet(path: Path) -> AVSyncNet:
     """AV-SyncNet, or a lip reader that was fine-tuned here; see `load`."""
     return _load(AVSyncNet, "av_syncnet", path)
+
+
+def load_conformer(path: Path) -> Conformer:
+    """The Conformer lip reader, ours or a published one; see `load`."""
+    return _load(Conformer, "auto_avsr", path)
 
 
 def load_lip_reader(path: Path) -> LipReader:

@@ -1,4 +1,4 @@
-"""The networks that score: SyncNet for LSE, an AV-HuBERT observer for WER. They never supervised what they score."""
+"""The networks that score: SyncNet for LSE, an AV-HuBERT observer and a Conformer for WER. They never supervised."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from synctalk.features.roi_input import roi_input
 from synctalk.jobs import progress_bar
 from synctalk.metrics.lse import LipSync, lse
 from synctalk.models.beam_search import BeamConfig, beam_search
+from synctalk.models.conformer import Conformer
+from synctalk.models.conformer_search import JointBeamConfig, joint_beam_search
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.training.data import pad_stack
 from synctalk.training.loop import device
-from synctalk.training.text import Tokenizer
+from synctalk.training.text import Tokenizer, Units
 
 READ_BATCH = 16
 """Clips that the observer reads at a time."""
@@ -69,3 +71,50 @@ def read_lips(
         for number, hypotheses in zip(numbers, beam_search(model, encoding, padding, beam), strict=True):
             texts[number] = tokenizer.decode(hypotheses[0].tokens.tolist())
     return texts
+
+
+@dataclass(frozen=True)
+class ConformerReading:
+    """What the Conformer makes of one clip.
+
+    Attributes:
+        forced: the likeliest piece at each place of the transcript, given all true pieces before it; no more places
+            than the transcript has. None without a transcript.
+        free: what it reads without one.
+    """
+
+    forced: str | None
+    free: str
+
+
+@torch.no_grad()
+def read_by_conformer(
+    model: Conformer,
+    units: Units,
+    mouths: Sequence[NDArray[np.uint8]],
+    transcripts: Sequence[str | None],
+    crop: int,
+    beam: JointBeamConfig,
+) -> list[ConformerReading]:
+    """Readings of grey mouth regions uint8 [T, R, R], on the video alone; in the order given.
+
+    Teacher forcing is the released evaluation's (TalkLip's "observer 2", peers: WER2 of TalkLip = WER3 of the paper):
+    it knows the words, and says how likely the lips make them. One clip at a time, for the Conformer's convolutions see
+    the padding of a batch.
+    """
+    place = device()
+    model.to(place).eval()
+    readings = []
+    pairs = zip(mouths, transcripts, strict=True)
+    for mouth, transcript in progress_bar(iterable=pairs, desc="read by the conformer", unit="clip", total=len(mouths)):
+        video = torch.from_numpy(roi_input(mouth, crop))[None, None].to(place)
+        encoding = model.encode(video)
+        free = joint_beam_search(model, encoding[0], beam)[0].tokens.tolist()
+        forced = None
+        if transcript is not None:
+            tokens = units.encode(transcript)
+            given = torch.tensor([[model.config.eos, *tokens]], device=place)
+            likeliest = model.decoder(given, encoding, None)[0, : len(tokens)].argmax(-1)
+            forced = units.decode(likeliest.tolist())
+        readings.append(ConformerReading(forced, units.decode(free)))
+    return readings

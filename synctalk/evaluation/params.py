@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from synctalk.models.beam_search import BeamConfig
+from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.models.sync_scorer import ScoringDtype
 from synctalk.section import section
 
@@ -12,6 +13,9 @@ class EvaluateParams:
     """Evaluation (params.yaml: `evaluate`)."""
 
     beam: BeamConfig
+    """Of the AV-HuBERT observers."""
+    joint_beam: JointBeamConfig
+    """Of the Conformer's free decoding."""
     jpeg: bool
     """SyncNet sees pictures out of the published scripts' frame dump (FFmpeg's JPEG at 200 kbit/s), as published LSE
     did; without it, what is in the videos.

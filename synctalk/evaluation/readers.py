@@ -13,14 +13,16 @@ import torch
 
 from synctalk.corpora.records import write_table
 from synctalk.evaluation.bootstrap import ratio_interval
-from synctalk.evaluation.judges import read_lips
+from synctalk.evaluation.judges import read_by_conformer, read_lips
 from synctalk.jobs import progress_bar
 from synctalk.metrics.wer import word_edits
 from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.beam_search import BeamConfig
+from synctalk.models.conformer import Conformer
+from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.training.data import SampleCache, speech_batch
 from synctalk.training.loop import device
-from synctalk.training.text import Tokenizer
+from synctalk.training.text import Tokenizer, Units
 
 ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")
 
@@ -57,7 +59,7 @@ READING_SCHEMA = pa.schema(
 def alignment_figures(model: AVSyncNet, samples: SampleCache, crop: int) -> dict[str, list[float]]:
     """Per clip: mean L1 distance (per dimension) of paired f^a and f^v, of unpaired ones, and retrieval accuracy.
 
-    Retrieval: the share of frames whose f^v is nearest to its own f^a of all frames of the clip.
+    Retrieval, audio to video: the share of frames whose own f^v is the nearest to f^a of all frames of the clip.
     """
     place = device()
     model.to(place).eval()
@@ -70,7 +72,7 @@ def alignment_figures(model: AVSyncNet, samples: SampleCache, crop: int) -> dict
         n = len(distance)
         figures["paired_l1"].append(float(distance.diagonal().mean()))
         figures["unpaired_l1"].append(float((distance.sum() - distance.diagonal().sum()) / (n * (n - 1))))
-        right = distance.argmin(1) == torch.arange(n, device=place)
+        right = distance.argmin(0) == torch.arange(n, device=place)
         figures["retrieval"].append(float(right.float().mean()))
     return figures
 
@@ -92,6 +94,20 @@ def score_reader(
             hypothesis=texts[number],
         )
         for number, row in enumerate(samples.shards.rows)
+    ]
+
+
+def score_conformer(
+    model: Conformer, units: Units, samples: SampleCache, *, crop: int, beam: JointBeamConfig
+) -> list[Reading]:
+    """What the Conformer makes of each of `samples`, by free decoding; it has no audio encoding."""
+    rows = samples.shards.rows
+    mouths = [samples[number].mouth for number in range(len(samples))]
+    readings = read_by_conformer(model, units, mouths, [None] * len(rows), crop, beam)
+    counts = [word_edits(row.transcript, reading.free) for row, reading in zip(rows, readings, strict=True)]
+    return [
+        Reading(row.id, count.edits, count.n_reference, None, None, None, row.transcript, reading.free)
+        for row, count, reading in zip(rows, counts, readings, strict=True)
     ]
 
 

@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 from synctalk.corpora.records import Clip, write_table
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
-from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_lips, sync_embeddings
+from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_by_conformer, read_lips, sync_embeddings
 from synctalk.evaluation.pictures import IMAGE_SCORES, Footage, Take, film
 from synctalk.generation.corpus import generated_path
 from synctalk.jobs import map_ordered
 from synctalk.metrics.shift import VSHIFT
 from synctalk.metrics.wer import character_edits, word_edits
 from synctalk.models.beam_search import BeamConfig
+from synctalk.models.conformer import Conformer
+from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.shards.read import ShardSet
 from synctalk.training.sync_expert import View
-from synctalk.training.text import Tokenizer
+from synctalk.training.text import Tokenizer, Units
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class ClipScore:
     """Every figure of one clip of one method; None where it was not asked for or does not apply.
 
     Image scores (see `ImageScores`) are None for ground truth. `lse_c_other` is LSE-C against another clip's sound:
-    what chance looks like. Edits turn the reference into the hypothesis, in words and in characters.
+    what chance looks like. Edits turn the reference into the hypothesis, in words and in characters; `wer3_...` are
+    those of the Conformer's teacher-forced hypothesis, `wer3_free_...` of its free one.
     """
 
     id: str
@@ -58,8 +61,12 @@ class ClipScore:
     n_words: int | None
     char_edits: int | None
     n_chars: int | None
+    wer3_edits: int | None
+    wer3_free_edits: int | None
     reference: str | None
     hypothesis: str | None
+    wer3_hypothesis: str | None
+    wer3_free_hypothesis: str | None
 
 
 COLUMN_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
@@ -89,11 +96,22 @@ class LipJudge:
 
 
 @dataclass(frozen=True)
+class ConformerJudge:
+    """The third observer with its pieces and input crop, and how it searches."""
+
+    model: Conformer
+    units: Units
+    crop: int
+    beam: JointBeamConfig
+
+
+@dataclass(frozen=True)
 class Judges:
     """Who scores; None leaves those figures out."""
 
     sync: SyncJudge | None
     lips: LipJudge | None
+    conformer: ConformerJudge | None = None
 
 
 def takes_of(root: Path, clips: Sequence[Clip], shards: ShardSet, generated: Path | None) -> list[Take]:
@@ -141,8 +159,11 @@ def score_footage(clips: Iterable[Footage], judges: Judges) -> list[ClipScore]:
         footage.append(replace(clip, pictures=clip.pictures[:0]))
     sync = [_sync_figures(embeddings, number) for number in range(len(embeddings))] or [{}] * len(footage)
     words = _lip_figures(footage, judges.lips)
+    third = _conformer_figures(footage, judges.conformer)
     return [
-        ClipScore(**_blank(clip) | sync[number] | words[number] | (asdict(clip.images) if clip.images else {}))
+        ClipScore(
+            **_blank(clip) | sync[number] | words[number] | third[number] | (asdict(clip.images) if clip.images else {})
+        )
         for number, clip in enumerate(footage)
     ]
 
@@ -191,12 +212,32 @@ def _lip_figures(footage: Sequence[Footage], judge: LipJudge | None) -> list[dic
     return figures
 
 
+def _conformer_figures(footage: Sequence[Footage], judge: ConformerJudge | None) -> list[dict[str, Any]]:
+    figures: list[dict[str, Any]] = [{} for _ in footage]
+    if judge is None:
+        return figures
+    seen = [(number, clip.mouths, clip.transcript) for number, clip in enumerate(footage) if clip.mouths is not None]
+    readings = read_by_conformer(
+        judge.model, judge.units, [mouths for _, mouths, _ in seen], [text for *_, text in seen], judge.crop, judge.beam
+    )
+    for (number, _, reference), reading in zip(seen, readings, strict=True):
+        figures[number] = {"wer3_hypothesis": reading.forced, "wer3_free_hypothesis": reading.free}
+        if reference is not None and reading.forced is not None:
+            free = word_edits(reference, reading.free)
+            figures[number] |= {
+                "n_words": free.n_reference,
+                "wer3_edits": word_edits(reference, reading.forced).edits,
+                "wer3_free_edits": free.edits,
+            }
+    return figures
+
+
 def summarise(scores: Sequence[ClipScore], wer_name: str) -> dict[str, Interval]:
     """Means over the clips that have a figure, with 95 % intervals; a figure that no clip has is left out.
 
     `n_windows` is the mean of windows a clip, on which LSE-C depends beside the lips. Word and character error rates,
-    in percent, are edits over units of all clips. `offset` is the mean, `offset_within_1` the share of clips whose best
-    shift is at most one frame.
+    in percent, are edits over units of all clips, except `wer3`: the mean of the clips' rates, as in the released
+    evaluation. `offset` is the mean, `offset_within_1` the share of clips whose best shift is at most one frame.
     """
     figures = {}
     for name in ("n_windows", "lse_c", "lse_d", "offset", "lse_c_other", *IMAGE_SCORES):
@@ -206,10 +247,20 @@ def summarise(scores: Sequence[ClipScore], wer_name: str) -> dict[str, Interval]
     offsets = _column(scores, "offset")
     if len(offsets):
         figures["offset_within_1"] = ratio_interval((np.abs(offsets) <= 1).astype(np.float64), np.ones(len(offsets)))
-    for name, edits, units in ((wer_name, "edits", "n_words"), ("cer", "char_edits", "n_chars")):
-        n_units = _column(scores, units)
+    rates = {
+        wer_name: ("edits", "n_words"),
+        "cer": ("char_edits", "n_chars"),
+        "wer3_free": ("wer3_free_edits", "n_words"),
+    }
+    for name, (edits, units) in rates.items():
+        read = [score for score in scores if getattr(score, edits) is not None]
+        n_units = _column(read, units)
         if n_units.sum():
-            figures[name] = ratio_interval(100 * _column(scores, edits), n_units)
+            figures[name] = ratio_interval(100 * _column(read, edits), n_units)
+    forced = [score for score in scores if score.wer3_edits is not None and score.n_words]
+    if forced:
+        by_clip = 100 * _column(forced, "wer3_edits") / _column(forced, "n_words")
+        figures["wer3"] = ratio_interval(by_clip, np.ones(len(by_clip)))
     return figures
 
 

@@ -335,12 +335,13 @@ class Conformer(nn.Module):
         self.ctc = CtcHead(config)
 
     def encode(self, video: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """Standardised grey mouth crops [B, 1, T, H, W] -> [B, T, D].
+        """Standardised grey mouth crops [B, 1, T, H, W], or the front end's own output [B, T, C] -> [B, T, D].
 
         The convolutions over time see padding, as the peer's do: a clip comes out a little different in a batch of
         longer ones.
         """
-        encoder_out: Tensor = self.encoder(self.proj_encoder(self.frontend(video)), padding_mask)
+        features = self.frontend(video) if video.dim() == 5 else video
+        encoder_out: Tensor = self.encoder(self.proj_encoder(features), padding_mask)
         return encoder_out
 
     def forward(self, video: Tensor, padding_mask: Tensor | None, decoder_input_tokens: Tensor) -> ConformerReading:

@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from synctalk.checkpoints.typed import kind_of, load_av_hubert, load_av_syncnet
 from synctalk.jobs import progress_bar
 from synctalk.losses.alignment import alignment_loss
+from synctalk.losses.ctc import ctc_loss
 from synctalk.losses.lip_reading import lip_reading_loss
 from synctalk.losses.total import weighted_total
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
@@ -77,22 +77,19 @@ def begin_reader(
 
 
 def front_end_features(model: AVSyncNet, samples: SampleCache, crop: int) -> list[Tensor]:
-    """Output of the frozen video front end for every sample, float32 [T, C] each, on the CPU."""
-    resnet = model.encoder.w2v_model.feature_extractor_video.resnet
-    place = next(model.parameters()).device
+    """Output of the reader's frozen video front end for every sample; see `frozen_features`."""
+    return frozen_features(model.encoder.w2v_model.feature_extractor_video.resnet, samples, crop)
+
+
+def frozen_features(front_end: nn.Module, samples: SampleCache, crop: int) -> list[Tensor]:
+    """Output of a video front end (`VideoFrontEnd`) for every sample, float32 [T, C] each, on the CPU."""
+    place = next(front_end.parameters()).device
     features = []
     with torch.inference_mode():
         for number in progress_bar(iterable=range(len(samples)), desc="front end", unit="clip"):
             batch = speech_batch(samples, [number], crop=crop)
-            features.append(resnet(batch.video.to(place))[0].cpu().clone())
+            features.append(front_end(batch.video.to(place))[0].cpu().clone())
     return features
-
-
-def ctc_loss(logits: Tensor, n_frames: Tensor, target: Tensor) -> Tensor:
-    """CTC of the pieces without EOS: logits [B, T, V], target [B, S]; nats a piece."""
-    pieces = target.masked_fill(target == EOS, PAD)
-    log_p = logits.float().log_softmax(-1).transpose(0, 1)
-    return F.ctc_loss(log_p, pieces, n_frames, pieces.ne(PAD).sum(1), blank=BLANK, zero_infinity=True)
 
 
 def finetune(
@@ -127,7 +124,14 @@ def finetune(
         )
         ctc = reading.logits.new_zeros(())
         if reading.ctc_logits is not None:
-            ctc = ctc_loss(reading.ctc_logits, batch.n_frames.to(place), target)
+            pieces = target.masked_fill(target == EOS, PAD)
+            ctc = ctc_loss(
+                log_probs=reading.ctc_logits.float().log_softmax(-1),
+                n_frames=batch.n_frames.to(place),
+                pieces=pieces,
+                n_pieces=pieces.ne(PAD).sum(1),
+                blank=BLANK,
+            )
         return reading.encoder_out, decoder, ctc
 
     def train_step(step: int) -> dict[str, float]:

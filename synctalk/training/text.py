@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import sentencepiece
@@ -11,8 +11,13 @@ import torch
 from torch import Tensor
 
 from synctalk.errors import UserError
+from synctalk.models.conformer import BLANK
 from synctalk.models.lip_reader import BOS, EOS, PAD, UNK
 from synctalk.section import section
+
+UNKNOWN = "<unk>"
+CONFORMER_FILES = ("model.safetensors", "tokenizer.model", "units.txt")
+"""What the folder of a Conformer holds: weights, SentencePiece model, and the number of each of its pieces."""
 
 
 @section
@@ -90,6 +95,71 @@ class Tokenizer:
         if EOS in pieces:
             pieces = pieces[: pieces.index(EOS)]
         return str(self.processor.decode([piece for piece in pieces if piece > EOS]))
+
+
+class Units:
+    """Word pieces by the Conformer's numbers: 0 is the blank, the last one begins and ends a sentence.
+
+    Args:
+        model: bytes of a SentencePiece model.
+        numbers: number of each piece.
+    """
+
+    def __init__(self, model: bytes, numbers: Mapping[str, int]) -> None:
+        self.model = model
+        self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.numbers = dict(numbers)
+        self.piece_of = {number: piece for piece, number in self.numbers.items()}
+        letters = [piece for piece in self.numbers if piece.strip("▁").isalpha()]
+        self.upper = all(piece == piece.upper() for piece in letters)
+
+    @classmethod
+    def of_tokenizer(cls, model: bytes) -> Units:
+        """Those of a tokenizer that was trained here: its own numbers from the unknown piece on."""
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        return cls(model, {processor.id_to_piece(n): n for n in range(UNK, processor.get_piece_size())})
+
+    @classmethod
+    def load(cls, model: Path, units: Path) -> Units:
+        """Read both files.
+
+        Raises:
+            UserError: one is missing, a line is no piece with its number, a number is used twice or is the blank's.
+        """
+        for path in (model, units):
+            if not path.is_file():
+                raise UserError(path, "is not there", "bring the SentencePiece model and the units file of the weights")
+        numbers: dict[str, int] = {}
+        for row, line in enumerate(units.read_text(encoding="utf-8").splitlines(), start=1):
+            words = line.split()
+            if len(words) != 2 or not words[1].isdigit():
+                raise UserError(f"{units}:{row}", "is no piece and its number")
+            numbers[words[0]] = int(words[1])
+        if len(set(numbers.values())) != len(numbers) or BLANK in numbers.values() or not numbers:
+            raise UserError(units, "numbers two pieces alike, or one as the blank", "bring the file of these weights")
+        return cls(model.read_bytes(), numbers)
+
+    @property
+    def vocabulary(self) -> int:
+        """With the blank and the end."""
+        return max(self.numbers.values()) + 2
+
+    def encode(self, transcript: str) -> list[int]:
+        """Pieces of a transcript, without an end."""
+        text = transcript.upper() if self.upper else transcript.lower()
+        unknown = self.numbers.get(UNKNOWN, BLANK)
+        return [self.numbers.get(piece, unknown) for piece in self.processor.encode(text, out_type=str)]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Lower-case transcript; what is no piece is left out."""
+        pieces = [self.piece_of[token] for token in tokens if token in self.piece_of]
+        return str(self.processor.decode_pieces([piece for piece in pieces if piece != UNKNOWN])).lower()
+
+    def write(self, folder: Path) -> None:
+        """Write both files into `folder`."""
+        (folder / CONFORMER_FILES[1]).write_bytes(self.model)
+        lines = [f"{piece} {number}" for piece, number in sorted(self.numbers.items(), key=lambda item: item[1])]
+        (folder / CONFORMER_FILES[2]).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def token_batch(tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from synctalk.errors import UserError
 from synctalk.evaluation.pictures import IMAGE_SCORES, Take
 from synctalk.evaluation.score import (
     ClipScore,
+    ConformerJudge,
     Judges,
     LipJudge,
     SyncJudge,
@@ -28,12 +29,17 @@ from synctalk.evaluation.score import (
     write_scores,
 )
 from synctalk.models.beam_search import BeamConfig
+from synctalk.models.conformer import Conformer, ConformerConfig
+from synctalk.models.conformer_search import JointBeamConfig
+from synctalk.models.resnet import FrontEndConfig
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
+from synctalk.training.text import Units
 
 SCORE = ClipScore(
     id="a", n_frames=20, n_windows=15, lse_c=1.0, lse_d=2.0, offset=0, lse_c_other=0.5, **dict.fromkeys(IMAGE_SCORES),
-    edits=0, n_words=4, char_edits=0, n_chars=7, reference="a b c d", hypothesis="a b c d",
+    edits=0, n_words=4, char_edits=0, n_chars=7, wer3_edits=1, wer3_free_edits=2, reference="a b c d",
+    hypothesis="a b c d", wer3_hypothesis="a b c x", wer3_free_hypothesis="a b",
 )  # fmt: skip
 
 
@@ -46,7 +52,13 @@ def judges() -> Judges:
     )
     beam = BeamConfig(beam=2, length_penalty=1.0, max_len_a=0.0, max_len_b=4, max_tokens=4)
     lips = LipJudge(reader(vocabulary=len(pieces)), pieces, CROP, beam)
-    return Judges(SyncJudge(SyncScorer(SyncNet(sync)), "mouth"), lips)
+    units = Units.of_tokenizer(pieces.model)
+    net = ConformerConfig(
+        d_model=16, n_heads=2, d_ffn=16, n_layers=1, conv_kernel=3, n_decoder_layers=1, vocabulary=units.vocabulary,
+        front_end=FrontEndConfig(stem_width=4, widths=(4, 8), blocks=(1, 1)),
+    )  # fmt: skip
+    third = ConformerJudge(Conformer(net), units, CROP, JointBeamConfig(beam=2, ctc_weight=0.1))
+    return Judges(SyncJudge(SyncScorer(SyncNet(sync)), "mouth"), lips, third)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +125,11 @@ def test_a_copy_of_the_real_video_is_perfect_by_pixels_and_equal_by_judges(
         assert (ours.psnr, ours.psnr_uint8, ours.mouth_psnr) == (100.0, 100.0, 100.0)
         assert ours.ssim == pytest.approx(1.0)
         assert ours.hypothesis == theirs.hypothesis
+        assert (ours.wer3_hypothesis, ours.wer3_free_hypothesis) == (
+            theirs.wer3_hypothesis,
+            theirs.wer3_free_hypothesis,
+        )
+        assert ours.wer3_hypothesis is not None
         assert ours.n_windows == theirs.n_windows
 
 
@@ -132,10 +149,23 @@ def test_wer_is_over_the_words_of_the_corpus_and_no_mean_of_clips() -> None:
     assert figures["wer2"].n == 2
 
 
+def test_wer3_is_the_mean_of_clips_where_it_is_forced_and_of_the_corpus_where_it_is_free() -> None:
+    scores = [replace(SCORE, wer3_edits=3, wer3_free_edits=3, n_words=10)]
+    scores.append(replace(SCORE, wer3_edits=1, wer3_free_edits=1, n_words=1))
+    figures = summarise(scores, "wer1")
+    assert figures["wer3"].value == pytest.approx((30 + 100) / 2)
+    assert figures["wer3_free"].value == pytest.approx(100 * 4 / 11)
+    # a clip that nobody read counts in neither
+    unread = replace(SCORE, wer3_edits=None, wer3_free_edits=None, n_words=4)
+    assert summarise([*scores, unread], "wer1")["wer3"] == figures["wer3"]
+    assert summarise([*scores, unread], "wer1")["wer3_free"] == figures["wer3_free"]
+
+
 def test_means_by_hand_and_no_image_figures_of_ground_truth() -> None:
     scores = [replace(SCORE, lse_c=float(c), offset=o) for c, o in ((1, -1), (2, 0), (6, 5), (3, -8))]
     figures = summarise(scores, "wer1")
-    assert set(figures) == {"n_windows", "lse_c", "lse_d", "offset", "lse_c_other", "offset_within_1", "wer1", "cer"}
+    rates = {"wer1", "cer", "wer3", "wer3_free"}
+    assert set(figures) == {"n_windows", "lse_c", "lse_d", "offset", "lse_c_other", "offset_within_1"} | rates
     assert figures["lse_c"].value == 3.0
     assert figures["offset"].value == -1.0
     assert figures["offset_within_1"].value == 0.5

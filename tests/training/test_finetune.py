@@ -20,8 +20,7 @@ from synctalk.evaluation.readers import alignment_figures
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.beam_search import BeamConfig
-from synctalk.models.lip_reader import EOS, PAD
-from synctalk.training.finetune import BLANK, FinetuneParams, FinetuneWeights, begin_reader, ctc_loss, finetune
+from synctalk.training.finetune import FinetuneParams, FinetuneWeights, begin_reader, finetune
 
 WEIGHTS = FinetuneWeights(lip_reading=1.0, alignment=1.0, ctc=0.5, audio_lip_reading=0.5)
 PARAMS = FinetuneParams(
@@ -137,18 +136,3 @@ def test_a_reader_begins_with_a_pretrained_encoder_or_with_all_of_a_reader(tmp_p
     assert set(second.state_dict()) - set(whole) == {"align_conv.tap_logits"}
     with pytest.raises(UserError):
         begin_reader(config, PARAMS, tmp_path / "generator", 40, seed=0)
-
-
-def test_ctc_is_the_log_probability_of_all_paths_by_hand() -> None:
-    logits = torch.randn(1, 2, 6, generator=torch.Generator().manual_seed(0))
-    p = logits[0].softmax(-1)
-    target = torch.tensor([[5, EOS, PAD]])
-    # one piece over two frames: twice, before a blank, or after one
-    paths = p[0, 5] * p[1, 5] + p[0, 5] * p[1, BLANK] + p[0, BLANK] * p[1, 5]
-    torch.testing.assert_close(ctc_loss(logits, torch.tensor([2]), target), -paths.log())
-    # two pieces over two frames leave one path; the loss is divided by the pieces
-    both = ctc_loss(logits, torch.tensor([2]), torch.tensor([[5, 4, EOS]]))
-    torch.testing.assert_close(both, -(p[0, 5] * p[1, 4]).log() / 2)
-    # padding frames are not heard
-    longer = torch.cat([logits, torch.full((1, 3, 6), 9.0)], dim=1)
-    torch.testing.assert_close(ctc_loss(longer, torch.tensor([2]), target), -paths.log())

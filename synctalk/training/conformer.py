@@ -1,0 +1,161 @@
+"""The third observer: a Conformer with CTC and attention (judge of WER3). It never supervises.
+
+Trained here, its video front end is that of another observer and stays as it is, as auto_avsr begins with a front end
+trained elsewhere; or it is a published one, taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from synctalk.checkpoints.typed import load_conformer
+from synctalk.errors import UserError
+from synctalk.losses.ctc import ctc_loss
+from synctalk.losses.lip_reading import lip_reading_loss
+from synctalk.losses.total import weighted_total
+from synctalk.models.conformer import BLANK, Conformer, ConformerConfig
+from synctalk.models.lip_reader import LipReader
+from synctalk.section import section
+from synctalk.training.data import SampleCache, batch_numbers, pad_stack
+from synctalk.training.finetune import frozen_features
+from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.text import Units
+
+
+@section
+class ConformerRecipe:
+    """How the Conformer is trained here."""
+
+    corpora: tuple[str, ...]
+    seed: int
+    """Added to the seed of the run, so that judge and supervisor share no chance."""
+    net: ConformerConfig
+    """Without its front end and vocabulary, which are those of the other observer and of the pieces."""
+    ctc_weight: float
+    """Share of CTC in the loss, 0..1: 0.3 in TalkLip's observer, 0.1 in auto_avsr."""
+    smoothing: float
+    """Label smoothing of the decoder's share."""
+    optim: OptimParams
+
+
+@section
+class ConformerParams:
+    """The Conformer (params.yaml: `conformer`): a published one, or one that is trained here."""
+
+    checkpoint: str
+    """File of auto_avsr or of the older VSR models; "" trains one here."""
+    pieces: str
+    """SentencePiece model of the checkpoint."""
+    units: str
+    """Its units file: a piece and its number a line."""
+    front_end: str
+    """Observer whose video front end it looks through; used in training only."""
+    recipe: ConformerRecipe | None
+
+
+@dataclass(frozen=True)
+class TrainedConformer:
+    """The reader in eval mode, its pieces, and the learning curves of its training."""
+
+    model: Conformer
+    units: Units
+    curves: list[tuple[int, str, float]]
+
+
+def published_conformer(params: ConformerParams) -> TrainedConformer:
+    """The Conformer of a published file and of the two files of its pieces.
+
+    Raises:
+        UserError: a file is missing or damaged, or the pieces are not those of the weights.
+    """
+    model, units = load_conformer(Path(params.checkpoint)), Units.load(Path(params.pieces), Path(params.units))
+    if units.vocabulary != model.config.vocabulary:
+        raise UserError(
+            params.units,
+            f"numbers {units.vocabulary - 2} pieces, {params.checkpoint} has {model.config.vocabulary - 2}",
+            "bring the units file of these weights",
+        )
+    return TrainedConformer(model, units, [])
+
+
+def token_rows(tokens: Sequence[Sequence[int]], eos: int) -> tuple[Tensor, Tensor]:
+    """Decoder inputs and targets int64 [B, S+1]: the end in front, and behind; padded with the end, and the blank."""
+    longest = max(map(len, tokens)) + 1
+    given = torch.full((len(tokens), longest), eos)
+    target = torch.full((len(tokens), longest), BLANK)
+    for row, pieces in enumerate(tokens):
+        given[row, 1 : len(pieces) + 1] = torch.tensor(pieces)
+        target[row, : len(pieces) + 1] = torch.tensor([*pieces, eos])
+    return given, target
+
+
+def train_conformer(
+    samples: SampleCache,
+    units: Units,
+    other: LipReader,
+    recipe: ConformerRecipe,
+    *,
+    crop: int,
+    seed: int,
+    folder: Path,
+) -> TrainedConformer:
+    """Train a Conformer on `samples`.
+
+    Args:
+        samples: clips with transcripts.
+        units: its pieces.
+        other: the observer whose front end it looks through.
+        recipe: sizes and optimisation.
+        crop: side of the video input, pixels.
+        seed: of the run.
+        folder: scratch folder of the run.
+    """
+    seed += recipe.seed
+    torch.manual_seed(seed)
+    place = device()
+    front_end = other.encoder.w2v_model.feature_extractor_video.resnet
+    config = replace(recipe.net, front_end=other.config.encoder.front_end, vocabulary=units.vocabulary)
+    model = Conformer(config).to(place)
+    model.frontend.load_state_dict(front_end.state_dict())
+    model.frontend.requires_grad_(False).eval()
+    kept = frozen_features(model.frontend, samples, crop)
+    tokens = [units.encode(row.transcript) for row in samples.shards.rows]
+    optimizer = Optimizer(model.parameters(), recipe.optim)
+    state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
+    weights = {"decoder": 1 - recipe.ctc_weight, "ctc": recipe.ctc_weight}
+
+    def train_step(step: int) -> dict[str, float]:
+        model.train()
+        model.frontend.eval()
+        numbers = batch_numbers(len(samples), recipe.optim.batch_clips, seed, step)
+        n_frames = torch.tensor([len(kept[number]) for number in numbers])
+        given, target = (rows.to(place) for rows in token_rows([tokens[number] for number in numbers], config.eos))
+        padding = (torch.arange(int(n_frames.max()))[None] >= n_frames[:, None]).to(place)
+        reading = model(pad_stack([kept[number] for number in numbers]).to(place), padding, given)
+        terms = {
+            "decoder": lip_reading_loss(
+                logits=reading.logits,
+                target=target,
+                padding_index=BLANK,
+                smoothing=recipe.smoothing,
+                reduction="mean",
+            ),
+            "ctc": ctc_loss(
+                log_probs=reading.ctc_log_probs,
+                n_frames=n_frames.to(place),
+                pieces=target[:, :-1],
+                n_pieces=torch.tensor([len(tokens[number]) for number in numbers], device=place),
+                blank=BLANK,
+            ),
+        }
+        norm = optimizer.step(weighted_total(terms=terms, weights=weights), step)
+        return {name: float(term.detach()) for name, term in terms.items()} | {"gradient_norm": norm}
+
+    run_steps(state, recipe.optim.steps, train_step, seed=seed, folder=folder, label="conformer")
+    return TrainedConformer(model.cpu().eval(), units, state.curves)
