@@ -22,7 +22,7 @@ const settled = (video, event, ready) => new Promise(resolve => {
 });
 
 class Gallery {
-  /* `clips`: {name, transcript, takes: [{method, video (address) or mp4 (base64), strip, mouth: [x, y, width, height] as
+  /* `clips`: {name, transcript, takes: [{method, file (address) or mp4 (base64), strip, mouth: [x, y, width, height] as
      shares of the picture}]}; `describe(clip, method)`: nodes for below a video; `shown`: names of methods. */
   constructor(root, clips, { fps, methods, shown, describe }) {
     Object.assign(this, { root, clips, fps, methods, describe, shown: new Set(shown), urls: [], place: 0, run: 0 });
@@ -106,7 +106,7 @@ class Gallery {
   }
 
   address(take) {
-    if (take.mp4 === undefined) return take.video_at;
+    if (take.mp4 === undefined) return take.file;
     const bytes = Uint8Array.from(atob(take.mp4), letter => letter.charCodeAt(0));
     const url = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
     this.urls.push(url);
