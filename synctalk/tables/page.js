@@ -1,0 +1,34 @@
+/* Joins the gallery and the table of a page by its data. */
+
+const data = JSON.parse(document.querySelector("#data").textContent);
+const rows = data.table.rows.map(values => Object.fromEntries(data.table.names.map((name, place) => [name, values[place]])));
+const key = (corpus, clip) => JSON.stringify([corpus ?? null, clip]);
+const places = new Map(data.clips.map((clip, place) => [key(clip.corpus, clip.id), place]));
+const inGallery = new Set(data.clips.map(clip => key(clip.corpus, clip.id)));
+const rowOf = new Map(rows.filter(row => inGallery.has(key(row.corpus, row.clip))).map(row => [row.method + key(row.corpus, row.clip), row]));
+
+function describe(clip, method) {
+  const row = rowOf.get(method + key(clip.corpus, clip.id));
+  if (!row) return [];
+  const figures = data.table.columns.filter(({ name, worst }) => worst !== null && name !== "n_windows" && row[name] !== null && row[name] !== undefined);
+  const shown = figures.map(({ name, heading, places }) => `${heading.replace(/ [↑↓]/, "").replace(/ %/, "")} ${row[name].toFixed(places)}${/%/.test(heading) ? " %" : ""}`);
+  return [" ", ...(row.hypothesis === null || row.hypothesis === undefined ? [] : readAs(row)), element("br"), element("small", { textContent: shown.join(" · ") })];
+}
+
+const stage = document.querySelector("#gallery");
+let gallery = null;
+if (data.clips.length) {
+  gallery = new Gallery(stage, data.clips, { fps: data.fps, methods: data.methods, shown: data.shown, describe });
+  gallery.open(0);
+} else stage.hidden = true;
+
+const table = new ClipTable(document.querySelector("#clips"), rows, data.table.columns, {
+  filters: ["corpus", "method"],
+  sort: data.table.sort,
+  canLead: row => places.has(key(row.corpus, row.clip)),
+  lead: row => {
+    gallery.open(places.get(key(row.corpus, row.clip)), row.method);
+    stage.scrollIntoView({ block: "start" });
+    gallery.buttons.play.focus({ preventScroll: true });
+  },
+});
