@@ -22,6 +22,7 @@ from synctalk.tables.report import (
     corpus_view,
     jpeg,
     load_json,
+    read_clusters,
     read_curves,
     render,
     sanity_checks,
@@ -42,11 +43,13 @@ def main(
     variant, face_size, setting = load("variant", str), load("crop", CropParams).face_size, load_setting()
     methods = entry_names("methods")
     clips: list[ClipView] = []
+    scored: dict[tuple[str, str], pd.DataFrame] = {}
     pictures.mkdir(parents=True, exist_ok=True)
     for corpus in TEST_CORPORA:
         root = Path(load_entry("corpora", corpus, CorpusParams).root)
         indexed, test = read_clips(index / corpus / "clips.parquet"), ShardSet([shards / corpus], ["test"])
         tables = {name: pd.read_parquet(scores / name / f"{corpus}.parquet") for name in ("ground_truth", *methods)}
+        scored |= {(corpus, name): table for name, table in tables.items()}
         takes = {
             name: {
                 take.sample.row.id: take
@@ -55,9 +58,9 @@ def main(
             for name in tables
         }
         for clip_id in choose_clips(tables[variant], load("report", ReportParams).clips_per_corpus):
-            rows = {name: table.set_index("id", drop=False).loc[clip_id] for name, table in tables.items()}
-            views = [take_view(name, takes[name][clip_id], row.to_dict(), face_size) for name, row in rows.items()]
-            clips.append(ClipView(corpus, clip_id, str(rows[variant]["reference"]), views))
+            views = [take_view(name, of_method[clip_id], face_size) for name, of_method in takes.items()]
+            transcript = tables[variant].set_index("id").loc[clip_id, "reference"]
+            clips.append(ClipView(corpus, clip_id, str(transcript), views))
         here = [clip for clip in clips if clip.corpus == corpus]
         (pictures / f"{corpus}.jpg").write_bytes(jpeg(contact_sheet(here[len(here) // 2])))
     of_methods = results / "methods"
@@ -96,6 +99,8 @@ def main(
         ),
         corpora=[corpus_view(path) for path in sorted((results / "corpora").glob("*.json"))],
         clips=clips,
+        scores=scored,
+        clusters=read_clusters(results / "clusters"),
         curves=curves,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
