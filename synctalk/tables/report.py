@@ -1,7 +1,7 @@
 """The report: one HTML file with everything in it, which opens offline in any browser.
 
-Figures with the paper's beside, sanity checks of the judges, keep-rates, learning curves, and clips of every method
-side by side.
+Figures with the paper's beside, sanity checks of the judges, clips of every method side by side, the figures of every
+clip, keep-rates, offsets, clusters and learning curves.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, select_autoescape
 from numpy.typing import NDArray
 
 from synctalk.evaluation.pictures import Take, film_frames
-from synctalk.faces.crop import crop_faces
+from synctalk.faces.crop import crop_faces, mouth_region
 from synctalk.media import write_video
 from synctalk.section import section
+from synctalk.tables.page import Bar, bars, clip_row, offset_bars, page_data, render_page
 from synctalk.tables.table import HEADINGS, Cell, digits, missing
 
 STRIP_FRAMES = 10
@@ -32,6 +32,13 @@ STRIP_FRAMES = 10
 
 LABEL_WIDTH = 112
 """Pixels of the contact sheet that a method's name takes."""
+
+CURVE_POINTS = 200
+"""Points of a drawn curve; a longer one is drawn by means of its stretches."""
+
+TRUTH = "ground_truth"
+SHOWN_AT_FIRST = 4
+"""Takes that the gallery shows before anyone chooses: the truth, the variant, and the next methods."""
 
 
 @section
@@ -47,17 +54,15 @@ class TakeView:
 
     Attributes:
         method: its name.
-        video: data URI.
+        mp4: the video file.
         strip: faces side by side, RGB [S, 10 S, 3].
-        figures: by their headings.
-        words: of the hypothesis, each with whether it is right.
+        mouth: left, top, width and height of what holds the mouth in every frame, as shares of the picture.
     """
 
     method: str
-    video: str
+    mp4: bytes
     strip: NDArray[np.uint8]
-    figures: dict[str, str]
-    words: list[tuple[str, bool]]
+    mouth: tuple[float, float, float, float]
 
     @property
     def strip_uri(self) -> str:
@@ -86,21 +91,35 @@ class Check:
 
 @dataclass(frozen=True)
 class Curve:
-    """A learning curve: its stage and scalar, its last value, and the points of its SVG polyline in a 100 x 30 box."""
+    """A learning curve.
+
+    Attributes:
+        stage: that wrote it.
+        name: of the scalar.
+        last: its last value.
+        low: the value at the foot of the chart.
+        high: the value at its top; the largest 2 % lie above and are drawn there.
+        steps: the last step.
+        points: of the SVG polyline in a 100 x 30 box.
+    """
 
     stage: str
     name: str
     last: float
+    low: float
+    high: float
+    steps: int
     points: str
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A bar of a chart: what it counts, how many, and its length as a share of the longest."""
+class SyncView:
+    """Offsets that SyncNet found for one method on one corpus, and how many windows it saw."""
 
-    label: str
-    count: int
-    share: float
+    corpus: str
+    method: str
+    offsets: list[Bar]
+    windows: str
 
 
 @dataclass(frozen=True)
@@ -140,47 +159,62 @@ def jpeg(picture: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 
-def marked_words(reference: str, hypothesis: str) -> list[tuple[str, bool]]:
-    """Words of the hypothesis; right where they are part of a longest common subsequence with the reference."""
-    a, b = reference.split(), hypothesis.split()
-    table = np.zeros((len(a) + 1, len(b) + 1), int)
-    for i, j in np.ndindex(len(a), len(b)):
-        table[i + 1, j + 1] = table[i, j] + 1 if a[i] == b[j] else max(table[i, j + 1], table[i + 1, j])
-    right, i, j = set(), len(a), len(b)
-    while i and j:
-        if a[i - 1] == b[j - 1]:
-            right.add(j - 1)
-            i, j = i - 1, j - 1
-        elif table[i - 1, j] >= table[i, j - 1]:
-            i -= 1
-        else:
-            j -= 1
-    return [(word, place in right) for place, word in enumerate(b)]
+def mouth_box(boxes: NDArray[np.int32], width: int, height: int) -> tuple[float, float, float, float]:
+    """What holds the mouth region of face boxes [T, 4] (x1, y1, x2, y2) in every frame: left, top, width, height as
+    shares of a picture of `width` x `height`.
+    """
+    unit = 1000
+    rows, columns = mouth_region(unit)
+    x1, y1, x2, y2 = boxes.astype(np.float64).T
+    left, right = x1 + (x2 - x1) * columns.start / unit, x1 + (x2 - x1) * columns.stop / unit
+    top, bottom = y1 + (y2 - y1) * rows.start / unit, y1 + (y2 - y1) * rows.stop / unit
+    x, y = max(0.0, float(left.min())), max(0.0, float(top.min()))
+    right_most, lowest = min(float(width), float(right.max())), min(float(height), float(bottom.max()))
+    shares = x / width, y / height, (right_most - x) / width, (lowest - y) / height
+    return tuple(round(share, 4) for share in shares)  # type: ignore[return-value]  # four of them
 
 
-def take_view(method: str, take: Take, score: Mapping[Any, Any], face_size: int) -> TakeView:
+def take_view(method: str, take: Take, face_size: int) -> TakeView:
     """A take for the page. Real footage is encoded anew, so that any browser plays it; generated files are taken as
     they are.
     """
     frames, pcm = film_frames(take)
     if take.generated is not None:
-        blob = take.generated.read_bytes()
+        mp4 = take.generated.read_bytes()
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "clip.mp4"
             write_video(path, frames, audio=pcm, crf=20)
-            blob = path.read_bytes()
-    shown = {"lse_c": "LSE-C", "lse_d": "LSE-D", "offset": "offset", "psnr": "PSNR", "mouth_psnr": "mouth PSNR"}
-    figures = {
-        label: f"{score[name]:.2f}".removesuffix(".00") for name, label in shown.items() if pd.notna(score[name])
-    }
-    return TakeView(
-        method=method,
-        video=data_uri("video/mp4", blob),
-        strip=face_strip(crop_faces(frames, take.sample.boxes[: len(frames)], face_size)),
-        figures=figures,
-        words=marked_words(score["reference"], score["hypothesis"]),
+            mp4 = path.read_bytes()
+    boxes, (height, width) = take.sample.boxes[: len(frames)], frames.shape[1:3]
+    strip = face_strip(crop_faces(frames, boxes, face_size))
+    return TakeView(method, mp4, strip, mouth_box(boxes, width, height))
+
+
+def clip_data(clip: ClipView) -> dict[str, Any]:
+    """A clip as the gallery's script reads it."""
+    takes = [
+        {
+            "method": take.method,
+            "mp4": base64.b64encode(take.mp4).decode(),
+            "strip": take.strip_uri,
+            "mouth": take.mouth,
+        }
+        for take in clip.takes
+    ]
+    about = {"corpus": clip.corpus, "id": clip.id, "name": f"{clip.corpus} {clip.id}", "transcript": clip.transcript}
+    return {**about, "takes": takes}
+
+
+def sync_view(corpus: str, method: str, scores: pd.DataFrame) -> SyncView:
+    """Offsets and windows of a table of scores."""
+    windows = scores["n_windows"].dropna()
+    counted = (
+        f"{len(windows)} clips, {int(windows.sum())} windows, {int(windows.min())} to {int(windows.max())} a clip"
+        if len(windows)
+        else ""
     )
+    return SyncView(corpus, method, offset_bars([int(offset) for offset in scores["offset"].dropna()]), counted)
 
 
 def choose_clips(scores: pd.DataFrame, count: int) -> list[str]:
@@ -221,27 +255,39 @@ def sanity_checks(truth: Mapping[str, Any], methods: Mapping[str, Mapping[str, A
 
 
 def read_curves(stage: str, path: Path) -> list[Curve]:
-    """The curves of a curves.csv, one a scalar."""
+    """The curves of a CSV with a column `step`, one a scalar; those of fewer than two values are left out."""
     table = pd.read_csv(path)
     curves = []
     for name in table.columns.drop("step", errors="ignore"):
         values = table[["step", name]].dropna()
         if len(values) < 2:
             continue
-        x = values["step"] / max(1, values["step"].max()) * 100
+        steps, last = int(values["step"].max()), float(values[name].iloc[-1])
+        if len(values) > CURVE_POINTS:
+            values = values.groupby(np.arange(len(values)) * CURVE_POINTS // len(values)).mean()
         low, high = float(values[name].min()), float(values[name].quantile(0.98))
+        x = values["step"] / max(1, steps) * 100
         y = 29 - (values[name].clip(upper=high) - low) / max(high - low, 1e-9) * 28
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-        curves.append(Curve(stage, str(name), float(values[name].iloc[-1]), points))
+        curves.append(Curve(stage, str(name), last, low, high, steps, points))
     return curves
+
+
+def read_clusters(folder: Path) -> dict[str, list[tuple[str, float]]]:
+    """Figures of the clusterings in FOLDER/<iteration>.json, name -> (iteration, value) in the iterations' order."""
+    figures: dict[str, list[tuple[str, float]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        for name, value in load_json(path).items():
+            if isinstance(value, int | float):
+                figures.setdefault(name, []).append((path.stem, float(value)))
+    return figures
 
 
 def read_bars(path: Path) -> list[Bar]:
     """The bars of a two-column table of labels and counts, as `dvc plots` draws it."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = [(label, int(count)) for label, count in list(csv.reader(file))[1:]]
-    most = max((count for _, count in rows), default=0)
-    return [Bar(label, count, count / most if most else 0.0) for label, count in rows]
+    return bars(rows)
 
 
 def corpus_view(metrics: Path) -> CorpusView:
@@ -274,10 +320,36 @@ def table_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def render(**content: Any) -> str:  # noqa: ANN401  # the template's variables
-    """The page; see report.html for the variables."""
-    environment = Environment(loader=PackageLoader("synctalk.tables", "."), autoescape=select_autoescape(["html"]))
-    return environment.get_template("report.html").render(**content)
+def render(  # noqa: PLR0913  # all that the page shows
+    *,
+    clips: Sequence[ClipView],
+    scores: Mapping[tuple[str, str], pd.DataFrame],
+    variant: str,
+    **content: Any,  # noqa: ANN401  # the template's variables
+) -> str:
+    """The page.
+
+    Args:
+        clips: of the gallery.
+        scores: of every clip, by corpus and method.
+        variant: shown beside the truth at first.
+        content: further variables of report.html.
+    """
+    methods = list(dict.fromkeys(method for _, method in scores))
+    first = [name for name in dict.fromkeys((TRUTH, variant, *methods)) if name in methods]
+    rows = [
+        clip_row(row, corpus, method)
+        for (corpus, method), table in scores.items()
+        for row in table.astype(object).to_dict("records")
+    ]
+    return render_page(
+        "report.html",
+        variant=variant,
+        data=page_data([clip_data(clip) for clip in clips], rows, methods, first[:SHOWN_AT_FIRST]),
+        sync=[sync_view(corpus, method, table) for (corpus, method), table in scores.items()],
+        n_clips=len(clips),
+        **content,
+    )
 
 
 def load_json(path: Path) -> dict[str, Any]:
