@@ -320,7 +320,7 @@ def table_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def render(  # noqa: PLR0913  # all that the page shows
+def render(
     *,
     clips: Sequence[ClipView],
     scores: Mapping[tuple[str, str], pd.DataFrame],
