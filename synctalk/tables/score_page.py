@@ -9,16 +9,17 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, select_autoescape
+from urllib.parse import quote
 
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.folder import Scored
 from synctalk.evaluation.pairs import Matching
+from synctalk.evaluation.score import ClipScore
+from synctalk.tables.page import clip_row, offset_bars, page_data, render_page
 
 MEANINGS = {
     "lse_c": ("LSE-C ↑", "SyncNet's confidence: how much the best shift of the sound stands out"),
@@ -53,9 +54,7 @@ VIEWS = {
     "face": "face crops",
     "mouth": "mouth regions",
 }
-SHOWN_OFFSET = 5
-COLUMNS = ("lse_c", "lse_d", "offset", "psnr", "ssim", "mouth_psnr", "frame_psnr")
-"""Figures of a clip that the page lists."""
+GENERATED, REAL = "generated", "real"
 
 
 def to_markdown(figures: Mapping[str, Interval]) -> str:
@@ -94,30 +93,27 @@ def in_words(setting: Mapping[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def histogram(offsets: list[int]) -> list[dict[str, Any]]:
-    """Clips at each offset, those up to `SHOWN_OFFSET` always: offset, count, and height of the bar, 0..100."""
-    if not offsets:
-        return []
-    counts = Counter(offsets)
-    most = max(counts.values())
-    places = range(min(*offsets, -SHOWN_OFFSET), max(*offsets, SHOWN_OFFSET) + 1)
-    return [{"offset": place, "count": counts[place], "height": 100 * counts[place] / most} for place in places]
-
-
 def write_pages(scored: Scored, matching: Matching, setting: Mapping[str, Any], out: Path) -> str:
     """Write table.md, table.csv and report.html into `out`; returns what the terminal shows."""
     table = to_markdown(scored.figures)
     (out / "table.md").write_text(table, encoding="utf-8")
     (out / "table.csv").write_text(to_csv(scored.figures), encoding="utf-8")
-    environment = Environment(loader=PackageLoader("synctalk.tables", "."), autoescape=select_autoescape(["html"]))
-    page = environment.get_template("score.html").render(
+    scores = sorted(scored.scores, key=lambda score: (score.lse_c or 0.0, score.mouth_psnr or 0.0, score.id))
+    page = render_page(
+        "score.html",
+        n_clips=len(scores),
         figures=[(*MEANINGS[name], scored.figures[name]) for name in MEANINGS if name in scored.figures],
         why=WHY_TWO_PSNRS if "psnr_uint8" in scored.figures else "",
         setting=in_words(setting),
-        columns=[(name, MEANINGS[name][0]) for name in COLUMNS],
-        clips=_rows(scored, matching, out),
         notes=[asdict(note) for note in scored.notes],
-        bars=histogram([score.offset for score in scored.scores if score.offset is not None]),
+        offsets=offset_bars([score.offset for score in scores if score.offset is not None]),
+        windows=sum(score.n_windows or 0 for score in scores),
+        data=page_data(
+            _clips(scores, matching, out),
+            [clip_row(asdict(score), None, GENERATED) for score in scores],
+            methods=(REAL, GENERATED),
+            shown=(REAL, GENERATED),
+        ),
     )
     (out / "report.html").write_text(page, encoding="utf-8")
     left_out = len({note.id for note in scored.notes if not note.scored})
@@ -127,13 +123,17 @@ def write_pages(scored: Scored, matching: Matching, setting: Mapping[str, Any], 
     return "\n".join([*words, "", table, f"page: {out / 'report.html'}"])
 
 
-def _rows(scored: Scored, matching: Matching, out: Path) -> list[dict[str, Any]]:
-    """Clips for the page, worst LSE-C (or mouth) first, with the way from the page to their videos."""
+def _clips(scores: Sequence[ClipScore], matching: Matching, out: Path) -> list[dict[str, Any]]:
+    """Clips of the gallery, with the way from the page to their videos."""
     pairs = {pair.id: pair for pair in matching.pairs}
-    rows = []
-    for score in scored.scores:
+    clips = []
+    for score in scores:
         pair = pairs[score.id]
-        videos = {"generated": pair.generated, "real": pair.reference}
-        links = {name: Path(os.path.relpath(path, out)).as_posix() for name, path in videos.items() if path is not None}
-        rows.append({**asdict(score), "links": links})
-    return sorted(rows, key=lambda row: (row["lse_c"] or 0.0, row["mouth_psnr"] or 0.0, row["id"]))
+        videos = {REAL: pair.reference, GENERATED: pair.generated}
+        takes = [
+            {"method": name, "file": quote(Path(os.path.relpath(path, out)).as_posix())}
+            for name, path in videos.items()
+            if path is not None
+        ]
+        clips.append({"id": score.id, "name": score.id, "transcript": score.reference, "takes": takes})
+    return clips
