@@ -39,11 +39,11 @@ class Gallery {
       return made;
     };
     this.buttons = {
-      previous: button("previous", "[", "previous clip, key [", () => this.open(this.place - 1)),
-      next: button("next", "]", "next clip, key ]", () => this.open(this.place + 1)),
+      previous: button("previous", "‹ clip", "previous clip, key [", () => this.open(this.place - 1)),
+      next: button("next", "clip ›", "next clip, key ]", () => this.open(this.place + 1)),
       play: button("play", "Play", "play or pause, key Space", () => this.toggle()),
-      back: button("back", "‹", "one frame back, key , (comma)", () => this.step(-1)),
-      forth: button("forth", "›", "one frame on, key . (full stop)", () => this.step(1)),
+      back: button("back", "−1", "one frame back, key , (comma)", () => this.step(-1)),
+      forth: button("forth", "+1", "one frame on, key . (full stop)", () => this.step(1)),
       loop: button("loop", "Loop", "play again and again, key L", () => this.setLoop(!this.looping), true),
       zoom: button("zoom", "Mouth", "zoom to the mouth, key M", () => this.setZoom(!this.zoomed), false),
     };
@@ -60,7 +60,7 @@ class Gallery {
     const keys = [["Space", "play"], ["← →", "0.2 s"], [", .", "a frame"], ["1–9 0", "show a method"], ["S", "speed"], ["M", "mouth"], ["L", "loop"], ["[ ]", "clip"]];
     const { previous, next, play, back, forth, loop, zoom } = this.buttons;
     this.root.append(
-      element("div", { className: "bar" }, previous, this.choice, next), this.transcript, this.chips, this.grid,
+      element("div", { className: "bar pick" }, previous, this.choice, next), this.transcript, this.chips, this.grid,
       element("div", { className: "controls" },
         element("div", { className: "bar seek" }, play, back, forth, this.slider, this.clock),
         element("div", { className: "bar" }, element("label", {}, "speed ", this.speeds), element("label", {}, "sound ", this.sounds), loop, zoom)),
