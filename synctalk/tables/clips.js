@@ -1,6 +1,6 @@
 /* A table of clips drawn from rows: sorted by any column, worst first; filtered; a page of rows at a time. */
 
-const PAGE = 100;
+const PAGE = 50;
 
 class ClipTable {
   /* `columns`: {name, heading, places, worst: "low" | "high" | "far" | null}; the worst come first at the first press of

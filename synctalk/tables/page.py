@@ -134,7 +134,9 @@ def clip_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     def has(name: str) -> bool:
         return any(row[name] is not None for row in rows)
 
-    columns = [column for column in (*TEXTS, *FIGURES, READ) if has(column.name)]
+    columns = [column for column in (*TEXTS, READ, *FIGURES) if has(column.name)]
+    if has("psnr"):  # of faces: then the whole frame's says little
+        columns = [column for column in columns if column.name != "frame_psnr"]
     names = [column.name for column in columns] + ["reference", "right"]
     return {
         "columns": [asdict(column) for column in columns],

@@ -28,7 +28,7 @@ from synctalk.evaluation.setting import Wanted, assemble
 from synctalk.faces.align import MouthParams
 from synctalk.media import read_video, write_video
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
-from synctalk.tables.score_page import histogram
+from synctalk.tables.page import offset_bars
 from synctalk.training.sync_expert import judge_pictures
 
 MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64, window_frames=1)
@@ -240,12 +240,15 @@ def test_tables_and_page_are_written(done: Path, clips: Path) -> None:
     table = pd.read_csv(done / "table.csv").set_index("metric")
     assert f"{table.loc['ssim', 'value']:.3f}" in (done / "table.md").read_text()
     page = (done / "report.html").read_text()
-    for number in range(5):
-        link = os.path.relpath(clips / "made" / f"s/{number}.mp4", done)
-        assert f'src="{link}"' in page
-    assert "http" not in page.replace("http-equiv", "")
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    links = {clip["id"]: clip["takes"][-1]["file"] for clip in data["clips"]}
+    assert links == {f"s/{n}": os.path.relpath(clips / "made" / f"s/{n}.mp4", done) for n in range(5)}
+    assert "http" not in page
     worst = pd.read_parquet(done / "clips.parquet").sort_values(["lse_c"])["id"].tolist()
-    assert sorted(worst, key=lambda name: page.index(f'data-id="{name}"')) == worst
+    assert [clip["id"] for clip in data["clips"]] == worst
+    shown = data["table"]
+    assert [row[shown["names"].index("clip")] for row in shown["rows"]] == worst
+    assert shown["sort"] == "lse_c"
 
 
 def test_eight_workers_find_the_same(
@@ -345,9 +348,6 @@ def test_a_folder_of_which_nothing_can_be_scored(tmp_path: Path) -> None:
 
 
 def test_offsets_by_hand() -> None:
-    bars = histogram([0, 0, -7])
-    assert [bar["offset"] for bar in bars] == list(range(-7, 6))
-    assert {bar["offset"]: (bar["count"], bar["height"]) for bar in bars if bar["count"]} == {
-        0: (2, 100.0),
-        -7: (1, 50.0),
-    }
+    bars = offset_bars([0, 0, -7])
+    assert [bar.label for bar in bars] == [str(offset) for offset in range(-7, 6)]
+    assert {bar.label: (bar.count, bar.share) for bar in bars if bar.count} == {"0": (2, 1.0), "-7": (1, 0.5)}
