@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,20 +17,19 @@ import pytest
 from evaluation.footage import FACE, made_takes, real_takes, waves
 
 from synctalk.media.probe import probe
+from synctalk.tables.page import Bar, clip_row, clip_table, marked_words
 from synctalk.tables.report import (
     LABEL_WIDTH,
-    Bar,
     ClipView,
-    Curve,
     TakeView,
     choose_clips,
     contact_sheet,
     corpus_view,
-    data_uri,
     face_strip,
     jpeg,
-    marked_words,
+    mouth_box,
     read_bars,
+    read_clusters,
     read_curves,
     render,
     sanity_checks,
@@ -108,6 +109,33 @@ def test_curves_are_scaled_to_their_box(tmp_path: Path) -> None:
     places = [tuple(map(float, point.split(","))) for point in loss.points.split()]
     np.testing.assert_allclose(places, [(0, 1), (50, 29 - 28 / 1.96), (100, 29)], atol=0.05)
     assert rare.points == "50.0,29.0 100.0,29.0"
+    assert (loss.low, loss.steps) == (1.0, 20)
+
+
+def test_a_long_curve_is_drawn_by_means_of_its_stretches(tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text("step,loss\n" + "".join(f"{step},{step % 2}\n" for step in range(4000)), encoding="utf-8")
+    (loss,) = read_curves("train", path)
+    assert len(loss.points.split()) == 200
+    assert (loss.low, loss.high, loss.last, loss.steps) == (0.5, 0.5, 1.0, 3999)
+
+
+def test_clusters_are_listed_by_figure(tmp_path: Path) -> None:
+    (tmp_path / "it1.json").write_text('{"clusters": 64, "purity": 0.25, "of": "mfcc"}')
+    (tmp_path / "it2.json").write_text('{"clusters": 96, "purity": 0.5}')
+    assert read_clusters(tmp_path) == {
+        "clusters": [("it1", 64.0), ("it2", 96.0)],
+        "purity": [("it1", 0.25), ("it2", 0.5)],
+    }
+
+
+def test_the_mouth_is_in_its_box_in_every_frame() -> None:
+    # two faces of 64 pixels, the second 16 further right: mouths from 16 to 48 and 32 to 64, rows 36 to 60
+    boxes = np.array([[0, 0, 64, 64], [16, 0, 80, 64]], np.int32)
+    assert mouth_box(boxes, 80, 64) == (16 / 80, round(36 / 64, 4), 48 / 80, 24 / 64)
+    # a face that is half outside: the box ends with the picture
+    left, top, width, height = mouth_box(boxes + np.int32([32, 16, 32, 16]), 80, 64)
+    assert (left + width, top + height) == (1.0, 1.0)
 
 
 def test_rows_of_the_page_say_what_was_not_run() -> None:
@@ -143,7 +171,7 @@ def test_the_strip_shows_first_and_last_face_in_rgb() -> None:
 
 def test_the_contact_sheet_has_a_named_row_for_each_take() -> None:
     red, blue = (np.full((32, 320, 3), colour, np.uint8) for colour in ((250, 0, 0), (0, 0, 250)))
-    takes = [TakeView(name, "", strip, {}, []) for name, strip in (("ground_truth", red), ("base", blue))]
+    takes = [TakeView(name, b"", strip, (0, 0, 1, 1)) for name, strip in (("ground_truth", red), ("base", blue))]
     sheet = contact_sheet(ClipView("lrs2", "main/1/1", "bin blue", takes))
     assert sheet.shape == (64, LABEL_WIDTH + 320, 3)
     assert (sheet[:32, LABEL_WIDTH:] == red).all()
@@ -152,25 +180,55 @@ def test_the_contact_sheet_has_a_named_row_for_each_take() -> None:
 
 
 SCORE = {
-    "lse_c": 3.0, "lse_d": 6.5, "offset": -1, "psnr": None, "mouth_psnr": None, "reference": "bin blue",
-    "hypothesis": "bin red",
+    "id": "main/1/1", "n_windows": 20, "lse_c": 3.0, "lse_d": 6.5049, "offset": -1, "psnr": None, "ssim": None,
+    "mouth_psnr": None, "frame_psnr": 31.0, "edits": 1, "n_words": 2, "char_edits": 0, "n_chars": 0,
+    "reference": "bin blue", "hypothesis": "bin red",
 }  # fmt: skip
+
+
+def test_a_row_of_a_clip_is_rounded_and_in_percent() -> None:
+    row = clip_row(SCORE | {"mouth_psnr": float("nan")}, "lrs2", "base")
+    assert (row["corpus"], row["method"], row["clip"]) == ("lrs2", "base", "main/1/1")
+    assert (row["lse_d"], row["offset"], row["mouth_psnr"]) == (6.5, -1, None)
+    assert (row["wer"], row["cer"]) == (50.0, None)  # no characters: no rate
+    assert (row["hypothesis"], row["right"]) == ("bin red", "10")
+    assert clip_row(SCORE | {"hypothesis": None}, "lrs2", "base")["right"] is None
+
+
+def test_columns_in_which_nothing_was_measured_are_left_out() -> None:
+    rows = [clip_row(SCORE, None, "generated"), clip_row(SCORE | {"ssim": 0.95}, None, "generated")]
+    table = clip_table(rows)
+    names = [column["name"] for column in table["columns"]]
+    assert names == [
+        "method",
+        "clip",
+        "hypothesis",
+        "lse_c",
+        "lse_d",
+        "offset",
+        "n_windows",
+        "ssim",
+        "frame_psnr",
+        "wer",
+    ]
+    assert [row[table["names"].index("ssim")] for row in table["rows"]] == [None, 0.95]
+    assert table["sort"] == "lse_c"
+    unheard = [clip_row(SCORE | {"lse_c": None, "psnr": 30.0, "mouth_psnr": 25.0}, None, "generated")]
+    assert clip_table(unheard)["sort"] == "mouth_psnr"
+    assert "frame_psnr" not in clip_table(unheard)["names"]  # that of faces says more
 
 
 def test_real_takes_are_encoded_for_browsers_and_generated_ones_taken_as_they_are(tmp_path: Path) -> None:
     truth = real_takes(tmp_path, 1)
     made = made_takes(truth, tmp_path / "made")
-    real = take_view("ground_truth", truth[0], SCORE, FACE)
-    copy = take_view("base", made[0], SCORE | {"psnr": 30.126, "mouth_psnr": 25.0}, FACE)
+    real = take_view("ground_truth", truth[0], FACE)
+    copy = take_view("base", made[0], FACE)
     assert made[0].generated is not None
-    assert decoded(copy.video, "video/mp4") == made[0].generated.read_bytes()
-    (tmp_path / "again.mp4").write_bytes(decoded(real.video, "video/mp4"))
+    assert copy.mp4 == made[0].generated.read_bytes()
+    (tmp_path / "again.mp4").write_bytes(real.mp4)
     info = probe(tmp_path / "again.mp4")
     assert info.video is not None
     assert info.video.n_frames == 20
-    assert real.figures == {"LSE-C": "3", "LSE-D": "6.50", "offset": "-1"}
-    assert copy.figures == real.figures | {"PSNR": "30.13", "mouth PSNR": "25"}
-    assert real.words == [("bin", True), ("red", False)]
     assert decoded(real.strip_uri, "image/jpeg")[:2] == b"\xff\xd8"
 
 
@@ -218,14 +276,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         rows = [f"{offset},{count}\n" for offset, count in zip((-1, 0, 1), counts, strict=True)]
         (results / name / "offsets.csv").write_text("offset,clips\n" + "".join(rows))
         (results / name / "face_sizes.csv").write_text("width_px,clips\n64,49\n")
-    take = TakeView(
-        method="base",
-        video=data_uri("video/mp4", b"film"),
-        strip=face_strip(waves(4, 0)[:, :32, :32]),
-        figures={"LSE-C": "3"},
-        words=[("bin", True), ("</b>", False)],
-    )
-    silent = TakeView("conv", take.video, take.strip, {}, [])
+    curves = results / "curves.csv"
+    curves.write_text("step,loss\n0,1\n10,0.5\n")
+    take = TakeView("base", b"film", face_strip(waves(4, 0)[:, :32, :32]), (0.25, 0.5, 0.5, 0.25))
+    clip = SCORE | {"id": "main/1/<b>", "reference": NASTY, "hypothesis": "bin </script>"}
+    scores = {("lrs2", name): pd.DataFrame([clip]) for name in ("ground_truth", "conv", "base")}
     cells = method_table(1, {"base": {"lrs2": {"lse_c": {"value": 8.0, "low": 7.0, "high": 9.0, "n": 40}}}})
     return render(
         title="report",
@@ -242,17 +297,27 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         ],
         checks=sanity_checks({"lrs2": figures()}, {"base": {"lrs2": figures(lse_c=0.5)}}),
         corpora=[corpus_view(path) for path in sorted(results.glob("*.json"))],
-        clips=[ClipView("lrs2", "main/1/<b>", NASTY, [take, silent])],
-        curves=[Curve("train/base", "loss", 0.5, "0.0,1.0 100.0,29.0")],
+        clips=[ClipView("lrs2", "main/1/<b>", NASTY, [take, replace(take, method="conv")])],
+        scores=scores,
+        clusters={"purity": [("it1", 0.25), ("it2", 0.5)]},
+        curves=read_curves("train/base", curves),
     )
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
 
 
 def test_the_page_needs_no_other_file(page: str) -> None:
     tags = Page(page).tags
     sources = [attributes[name] for _, attributes in tags for name in ("src", "href", "srcset", "poster", "data")
                if name in attributes]  # fmt: skip
-    assert len(sources) == 4
-    assert all(source is not None and source.startswith("data:") for source in sources)
+    assert all(source is not None and source.startswith("#") for source in sources)
+    ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
+    assert {str(source)[1:] for source in sources} <= ids
     assert not {"link", "iframe", "object", "base"} & {tag for tag, _ in tags}
     assert not re.search(r"https?://|url\(|@import|fetch\(|import\(", page)
     assert page.lower().startswith("<!doctype html>")
@@ -260,10 +325,20 @@ def test_the_page_needs_no_other_file(page: str) -> None:
 
 
 def test_videos_and_strips_are_inside(page: str) -> None:
-    tags = Page(page).tags
-    videos = [attributes["src"] for tag, attributes in tags if tag == "video"]
-    assert videos == [data_uri("video/mp4", b"film")] * 2
-    assert sum(tag == "img" for tag, _ in tags) == 2
+    data = data_of(page)
+    (clip,) = data["clips"]
+    assert [take["method"] for take in clip["takes"]] == ["base", "conv"]
+    assert [base64.b64decode(take["mp4"]) for take in clip["takes"]] == [b"film"] * 2
+    assert decoded(clip["takes"][0]["strip"], "image/jpeg")[:2] == b"\xff\xd8"
+    assert clip["takes"][0]["mouth"] == [0.25, 0.5, 0.5, 0.25]
+    assert data["methods"] == ["ground_truth", "conv", "base"]
+    assert data["shown"] == ["ground_truth", "base", "conv"]  # the truth and the variant before others
+
+
+def test_offsets_and_windows_are_charted_for_each_method(page: str) -> None:
+    labels = [tag.get("aria-label") for _, tag in Page(page).tags]
+    assert {f"{name}: -1: 1" for name in ("ground_truth", "conv", "base")} <= set(labels)
+    assert Page(page).text.count("1 clips, 20 windows, 20 to 20 a clip") == 3
 
 
 def test_corpora_are_charted_as_they_are_plotted(page: str) -> None:
@@ -273,7 +348,9 @@ def test_corpora_are_charted_as_they_are_plotted(page: str) -> None:
     assert "clips left after each step listed 50 face 49 packed 49" in text
     assert text.count("nothing was measured") == 1  # of lrs3's offsets; its faces have a width
     tags = Page(page).tags
-    heights = [tag["style"] for name, tag in tags if name == "i" and (tag.get("title") or "").startswith(("-1:", "0:"))]
+    heights = [
+        tag["style"] for name, tag in tags if name == "i" and (tag.get("title") or "").startswith(("-1: 12", "0: 36"))
+    ]
     assert heights == ["height:33.33%", "height:100.00%"]
     assert "lrs2, offsets: -1: 12, 0: 36" in [tag.get("aria-label") for _, tag in tags]
 
@@ -289,16 +366,17 @@ def test_bars_are_as_long_as_their_share_of_the_longest(tmp_path: Path) -> None:
 
 def test_text_is_escaped(page: str) -> None:
     parsed = Page(page)
-    assert sum(tag == "script" for tag, _ in parsed.tags) == 1  # the page's own
-    assert parsed.text.count(NASTY) == 2
-    assert "main/1/<b>" in parsed.text
-    assert "&lt;/b&gt;" in page
+    assert sum(tag == "script" for tag, _ in parsed.tags) == 2  # the data and the page's own
+    assert parsed.text.count(NASTY) == 1
+    (clip,) = data_of(page)["clips"]
+    assert (clip["id"], clip["transcript"]) == ("main/1/<b>", NASTY)
+    assert page.count("</script>") == 2
 
 
 def test_the_page_says_what_was_measured(page: str) -> None:
     text = Page(page).text
     for words in (
-        "scale `demo`", "8.00 7.00 – 9.00 paper 9.29", "not run", "98.0 %", "no_face 1", "nothing read", "LSE-C 3",
+        "scale `demo`", "8.00 7.00 – 9.00 paper 9.29", "not run", "98.0 %", "no_face 1", "purity it1 0.25 it2 0.5",
         "0.50 against 1.00 no", "40.0 % yes",
     ):  # fmt: skip
         assert words in text
