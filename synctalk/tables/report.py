@@ -163,7 +163,7 @@ def mouth_box(boxes: NDArray[np.int32], width: int, height: int) -> tuple[float,
     """What holds the mouth region of face boxes [T, 4] (x1, y1, x2, y2) in every frame: left, top, width, height as
     shares of a picture of `width` x `height`.
     """
-    unit = 1000
+    unit = 64  # any that sixteenths divide
     rows, columns = mouth_region(unit)
     x1, y1, x2, y2 = boxes.astype(np.float64).T
     left, right = x1 + (x2 - x1) * columns.start / unit, x1 + (x2 - x1) * columns.stop / unit
