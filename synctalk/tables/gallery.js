@@ -189,7 +189,7 @@ class Gallery {
 
   step(frames) { this.pause(); return this.seek(this.frame + frames); }
 
-  toggle() { return this.playing ? this.pause() : this.play(); }
+  toggle() { return this.playing ? this.step(0) : this.play(); }
 
   pause() {
     this.playing = false;
