@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from footage import noise
+from evaluation.footage import noise
 
 from synctalk.evaluation.folder import Scored
 from synctalk.evaluation.pairs import Finding, Matching, Note, Pair
