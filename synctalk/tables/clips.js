@@ -26,7 +26,7 @@ class ClipTable {
 
   makeFilter(name) {
     const values = [...new Set(this.rows.map(row => row[name]))];
-    const list = element("select", { "data-filter": name, onchange: () => { this.chosen[name] = list.value; this.draw(PAGE); } },
+    const list = element("select", { "data-filter": name, "aria-label": name, onchange: () => { this.chosen[name] = list.value; this.draw(PAGE); } },
       element("option", { value: "", textContent: "all" }), ...values.map(value => element("option", { value, textContent: value })));
     return element("label", { hidden: values.length < 2 }, `${name} `, list);
   }
