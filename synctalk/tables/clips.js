@@ -4,7 +4,7 @@ const PAGE = 50;
 
 class ClipTable {
   /* `columns`: {name, heading, places, worst: "low" | "high" | "far" | null}; the worst come first at the first press of
-     a heading, the best at the second; rows without a figure are last always. `rows`: {clip, method, words: [word, right],
+     a heading, the best at the second; rows without a figure are last always. `rows`: {clip, method, hypothesis, hypothesis_right: a digit a word,
      ...figures}; `filters`: names of text columns that are chosen from a list; `lead(row)`: opens the clip, or null. */
   constructor(root, rows, columns, { filters, sort, lead, canLead }) {
     Object.assign(this, { root, rows, columns, lead, canLead, sort, reversed: false, limit: PAGE });
@@ -70,16 +70,17 @@ class ClipTable {
       const open = this.canLead(row) ? element("button", { type: "button", "data-open": value, textContent: value, title: "show in the gallery", onclick: () => this.lead(row) }) : value;
       return element("th", { scope: "row", className: "left" }, open);
     }
-    if (name === "hypothesis") {
-      return element("td", { className: "left wrap" }, ...readAs(row), ...(row.reference ? [element("br"), element("span", { className: "soft", textContent: row.reference })] : []));
+    if (name.endsWith("hypothesis")) {
+      return element("td", { className: "left wrap" }, ...readAs(row, name), ...(name === "hypothesis" && row.reference ? [element("br"), element("span", { className: "soft", textContent: row.reference })] : []));
     }
     if (worst === null) return element("td", { className: "left", textContent: value });
     return element("td", { textContent: value === null || value === undefined ? "–" : value.toFixed(places) });
   }
 }
 
-/* What the observer read: wrong words are marked; `right` has a digit a word. */
-function readAs({ hypothesis, right }) {
+/* What an observer read: wrong words are marked; the row has a digit a word for what is right. */
+function readAs(row, name = "hypothesis") {
+  const hypothesis = row[name], right = row[`${name}_right`];
   if (hypothesis === null || hypothesis === undefined) return ["–"];
   if (hypothesis === "") return [element("i", { className: "no", textContent: "nothing read" })];
   return [element("span", { className: "words" }, ...hypothesis.split(/\s+/).flatMap((word, place) => [

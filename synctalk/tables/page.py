@@ -56,9 +56,15 @@ FIGURES = (
     Column("wer3_free", "WER3, free % ↓", 1, "high"),
 )
 READ = Column("hypothesis", "read as")
+READ_3 = (Column("wer3_hypothesis", "WER3: read as"), Column("wer3_free_hypothesis", "WER3, free: read as"))
 SORTED_BY = ("lse_c", "mouth_psnr", "frame_psnr", "wer")
 """What the table is sorted by at first: the first of these that was measured."""
-RATES = {"wer": ("edits", "n_words"), "cer": ("char_edits", "n_chars")}
+RATES = {
+    "wer": ("edits", "n_words"),
+    "cer": ("char_edits", "n_chars"),
+    "wer3": ("wer3_edits", "n_words"),
+    "wer3_free": ("wer3_free_edits", "n_words"),
+}
 """Rates in percent by what they are made of."""
 
 
@@ -116,16 +122,22 @@ def clip_row(score: Mapping[str, Any], corpus: str | None, method: str) -> dict[
     rates = {
         name: 100 * score[edits] / score[of]
         for name, (edits, of) in RATES.items()
-        if known(score[edits]) is not None and known(score[of])
+        if known(score.get(edits)) is not None and known(score.get(of))
     }
     for column in FIGURES:
         value = known(rates.get(column.name, score.get(column.name)))
         row[column.name] = None if value is None else round(float(value), column.places)
-    reference, hypothesis = known(score["reference"]), known(score["hypothesis"])
-    row |= {"reference": reference, "hypothesis": hypothesis, "right": None}
-    if reference is not None and hypothesis is not None:
-        row["right"] = "".join(str(int(right)) for _, right in marked_words(reference, hypothesis))
+    row["reference"] = reference = known(score["reference"])
+    for column in (READ, *READ_3):
+        row[column.name] = hypothesis = known(score.get(column.name))
+        marks = marked_words(reference, hypothesis) if reference is not None and hypothesis is not None else None
+        row[marks_of(column)] = None if marks is None else "".join(str(int(right)) for _, right in marks)
     return row
+
+
+def marks_of(column: Column) -> str:
+    """Name of what says which words of a column of hypotheses are right: a digit a word."""
+    return f"{column.name}_right"
 
 
 def clip_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -134,10 +146,11 @@ def clip_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     def has(name: str) -> bool:
         return any(row[name] is not None for row in rows)
 
-    columns = [column for column in (*TEXTS, READ, *FIGURES) if has(column.name)]
+    columns = [column for column in (*TEXTS, READ, *FIGURES, *READ_3) if has(column.name)]
     if has("psnr"):  # of faces: then the whole frame's says little
         columns = [column for column in columns if column.name != "frame_psnr"]
-    names = [column.name for column in columns] + ["reference", "right"]
+    read = [column for column in columns if column in {READ, *READ_3}]
+    names = [*(column.name for column in columns), "reference", *map(marks_of, read)]
     return {
         "columns": [asdict(column) for column in columns],
         "names": names,

@@ -338,7 +338,7 @@ def render(
     methods = list(dict.fromkeys(method for _, method in scores))
     first = [name for name in dict.fromkeys((TRUTH, variant, *methods)) if name in methods]
     rows = [
-        clip_row(row, corpus, method)
+        clip_row({str(name): value for name, value in row.items()}, corpus, method)
         for (corpus, method), table in scores.items()
         for row in table.astype(object).to_dict("records")
     ]

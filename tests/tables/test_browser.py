@@ -55,7 +55,8 @@ def score(clip: str, lse_c: float | None, offset: int, edits: int = 1) -> ClipSc
         id=clip, n_frames=N_FRAMES, n_windows=45, lse_c=lse_c, lse_d=8.0, offset=offset, lse_c_other=1.0, psnr=30.0,
         psnr_uint8=33.0, ssim=0.9, mouth_psnr=25.0, mouth_ssim=0.8, mean_mouth_psnr=20.0, frame_psnr=31.0,
         frame_psnr_uint8=34.0, frame_ssim=0.95, edits=edits, n_words=2, char_edits=1, n_chars=8,
-        reference="bin blue", hypothesis="bin red",
+        wer3_edits=None, wer3_free_edits=0,
+        reference="bin blue", hypothesis="bin red", wer3_hypothesis=None, wer3_free_hypothesis="bin blue",
     )  # fmt: skip
 
 

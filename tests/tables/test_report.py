@@ -191,8 +191,19 @@ def test_a_row_of_a_clip_is_rounded_and_in_percent() -> None:
     assert (row["corpus"], row["method"], row["clip"]) == ("lrs2", "base", "main/1/1")
     assert (row["lse_d"], row["offset"], row["mouth_psnr"]) == (6.5, -1, None)
     assert (row["wer"], row["cer"]) == (50.0, None)  # no characters: no rate
-    assert (row["hypothesis"], row["right"]) == ("bin red", "10")
-    assert clip_row(SCORE | {"hypothesis": None}, "lrs2", "base")["right"] is None
+    assert (row["hypothesis"], row["hypothesis_right"]) == ("bin red", "10")
+    assert clip_row(SCORE | {"hypothesis": None}, "lrs2", "base")["hypothesis_right"] is None
+
+
+def test_the_third_observer_has_its_rates_and_words() -> None:
+    row = clip_row(SCORE | {"wer3_edits": 2, "wer3_free_edits": 0, "wer3_free_hypothesis": "bin blue"}, "lrs2", "base")
+    assert (row["wer3"], row["wer3_free"]) == (100.0, 0.0)
+    assert (row["wer3_free_hypothesis_right"], row["wer3_hypothesis"]) == ("11", None)
+    assert [column["name"] for column in clip_table([row])["columns"]][-3:] == [
+        "wer3",
+        "wer3_free",
+        "wer3_free_hypothesis",
+    ]
 
 
 def test_columns_in_which_nothing_was_measured_are_left_out() -> None:
