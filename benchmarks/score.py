@@ -1,0 +1,358 @@
+"""LSE scoring beside the published scripts' way, on the same clips with the same figures.
+
+    python benchmarks/score.py lse [CLIPS]        core-seconds on one core, or seconds on a GPU; figures compared
+    python benchmarks/score.py memory             peak memory for clips of 3 s to 2 min
+    python benchmarks/score.py at-once [CLIPS]    two clips at once in two processes
+    python benchmarks/score.py jpeg [CLIPS]       what the scripts' JPEG step does to the figures
+
+CLIPS is a folder of videos at 25 frames a second. `--sync` takes SyncNet's weights; without it the published
+architecture has weights made by formula, which cost the same and say nothing about lips. `--frames-from-memory N` needs
+no video, OpenCV, PyAV or MFCC: N clips of 75 random frames, so that the networks, and what feeds them, can be timed on
+a machine that has only torch and NumPy; the dump is then in neither way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import peer_score as peer
+import torch
+from torch import Tensor
+
+from synctalk.metrics.lse import lse
+from synctalk.models.sync_scorer import SyncScorer
+from synctalk.models.syncnet import SyncNet
+
+CLIPS = Path("../shared/clips/grid")
+NETWORK = "networks"
+AIM_NETWORK, AIM_FLOAT32, AIM_BFLOAT16, AIM_OUTSIDE, AIM_GPU = 1.05, 1.5, 2.5, 8.0, 10.0
+FRAMES = 75
+Found = tuple[int, float, float]
+"""Offset, LSE-D, LSE-C."""
+
+
+class Clock:
+    """Seconds by step: CPU time of this process, or wall time where a GPU works."""
+
+    def __init__(self, place: torch.device) -> None:
+        self.place = place
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.inside = 0.0
+
+    def now(self) -> float:
+        if self.place.type == "cuda":
+            torch.cuda.synchronize(self.place)
+            return time.perf_counter()
+        return time.process_time()
+
+    @contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        """A step; what steps inside it take is theirs."""
+        outer, self.inside = self.inside, 0.0
+        begun = self.now()
+        yield
+        spent = self.now() - begun
+        self.seconds[step] += spent - self.inside
+        self.inside = outer + spent
+
+    @contextmanager
+    def networks(self, *modules: torch.nn.Module) -> Iterator[None]:
+        """Account the forward passes of `modules` to `NETWORK`."""
+        hooks = []
+        for module in modules:
+            steps: list[object] = []
+
+            def begin(*_: object, steps: list[object] = steps) -> None:
+                steps.append(self.of(NETWORK))
+                steps[-1].__enter__()  # type: ignore[attr-defined]
+
+            def end(*_: object, steps: list[object] = steps) -> None:
+                steps.pop().__exit__(None, None, None)  # type: ignore[attr-defined]
+
+            hooks += [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
+        yield
+        for hook in hooks:
+            hook.remove()
+
+
+def published_way(video: Path, net: SyncNet, place: torch.device, clock: Clock) -> Found:
+    """One clip, as the published scripts score it."""
+    from synctalk.media import probe, read_audio, write_audio
+
+    with (
+        tempfile.TemporaryDirectory() as name,
+        clock.networks(net.netcnnlip, net.netfclip, net.netcnnaud, net.netfcaud),
+    ):
+        folder = Path(name)
+        with clock.of("frames to JPEG files"):
+            peer.dump(video, folder)
+        with clock.of("sound to a WAV file"):
+            stream = probe(video).video
+            write_audio(folder / "audio.wav", read_audio(video, stream.start_s if stream else 0.0))
+        with clock.of("read files, resize"):
+            pictures = peer.read_dump(folder)
+        with clock.of("frames to one tensor"):
+            frames = peer.stack_frames(pictures)
+        with clock.of("MFCC"):
+            cepstra, n_samples = peer.read_mfcc(folder / "audio.wav")
+        with clock.of("windows, moves"):
+            lips, sound = peer.embed(net, frames, cepstra, n_samples, place)
+        with clock.of("distances"):
+            return peer.distances(lips, sound)
+
+
+def our_way(video: Path, scorer: SyncScorer, clock: Clock, *, jpeg: bool) -> Found:
+    """One clip, as `synctalk score` does in the protocol of LRS, its frames decoded as the network asks for them."""
+    from synctalk.features import mfcc
+    from synctalk.media import iter_frames, probe, read_audio, resample_index
+    from synctalk.training.sync_expert import judge_pictures
+
+    with clock.networks(scorer.lips, scorer.lip_head, scorer.audio):
+        with clock.of("sound, MFCC"):
+            info = probe(video)
+            assert info.video is not None
+            pcm = read_audio(video, info.video.start_s)
+            cepstra = torch.from_numpy(mfcc(pcm).astype(np.float32))
+        frames = iter_frames(video, resample_index(info.video), info.video, jpeg=jpeg)
+
+        def pictures() -> Iterator[Tensor]:
+            while True:
+                with clock.of("decode" + (", JPEG in memory" if jpeg else "")):
+                    frame = next(frames, None)
+                if frame is None:
+                    return
+                with clock.of("resize"):
+                    picture = judge_pictures(frame[None], scorer.config)[0]
+                yield torch.from_numpy(picture)
+
+        with clock.of("windows, moves"):
+            lips, sound = scorer.embed(pictures(), cepstra, len(pcm))
+        with clock.of("distances"):
+            found = lse(lips, sound)
+    return found.offset, found.distance, found.confidence
+
+
+def from_memory(number: int) -> tuple[list[np.ndarray], Tensor]:
+    """Frames BGR uint8 [224, 224, 3] and cepstra [13, 300] of a clip that nobody filmed."""
+    random = np.random.default_rng(number)
+    pictures = list(random.integers(0, 256, (FRAMES, 224, 224, 3), dtype=np.uint8))
+    return pictures, torch.from_numpy(random.normal(0, 10, (13, 4 * FRAMES)).astype(np.float32))
+
+
+def published_from_memory(number: int, net: SyncNet, place: torch.device, clock: Clock) -> Found:
+    pictures, cepstra = from_memory(number)
+    with clock.networks(net.netcnnlip, net.netfclip, net.netcnnaud, net.netfcaud):
+        with clock.of("frames to one tensor"):
+            frames = peer.stack_frames(pictures)
+        with clock.of("windows, moves"):
+            lips, sound = peer.embed(net, frames, cepstra[None, None], FRAMES * 640, place)
+        with clock.of("distances"):
+            return peer.distances(lips, sound)
+
+
+def ours_from_memory(number: int, scorer: SyncScorer, clock: Clock) -> Found:
+    pictures, cepstra = from_memory(number)
+    with clock.networks(scorer.lips, scorer.lip_head, scorer.audio):
+        with clock.of("windows, moves"):
+            frames = (torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures)
+            lips, sound = scorer.embed(frames, cepstra, FRAMES * 640)
+        with clock.of("distances"):
+            found = lse(lips, sound)
+    return found.offset, found.distance, found.confidence
+
+
+def measure(run: Callable[[object, Clock], Found], clips: list, place: torch.device, repeats: int) -> tuple:
+    """Median seconds by step over the repeats, a clip, after a run of the first clip that is not counted; and what was
+    found of each.
+    """
+    run(clips[0], Clock(place))
+    runs, found = [], []
+    for _ in range(repeats):
+        clock = Clock(place)
+        found = [run(clip, clock) for clip in clips]
+        runs.append(clock.seconds)
+    return {step: median(one[step] for one in runs) / len(clips) for step in runs[0]}, found
+
+
+def show(title: str, seconds: dict[str, float]) -> tuple[float, float]:
+    """Print the steps; returns seconds a clip in all and outside the networks."""
+    whole = sum(seconds.values())
+    print(f"\n{title}: {1 / whole:.3f} clips a second")
+    for step, spent in seconds.items():
+        print(f"  {step:<28}{1e3 * spent:10.2f} ms a clip{spent / whole:7.1%}")
+    return whole, whole - seconds[NETWORK]
+
+
+def aim(what: str, value: float, limit: float, *, most: bool = False) -> None:
+    verdict = "meets" if (value <= limit if most else value >= limit) else "MISSES"
+    print(f"{what}: {value:.3g}, {verdict} the aim of {'at most ' if most else ''}{limit:g}")
+
+
+def compare(found: list[Found], theirs: list[Found], what: str) -> None:
+    offsets = sum(a[0] != b[0] for a, b in zip(found, theirs, strict=True))
+    worst = [max(abs(a[k] - b[k]) for a, b in zip(found, theirs, strict=True)) for k in (1, 2)]
+    scale = sum(b[1] for b in theirs) / len(theirs)
+    print(
+        f"{what}: {offsets} of {len(found)} offsets differ, LSE-D by at most {worst[0]:.2g}, LSE-C by {worst[1]:.2g} "
+        f"(LSE-D is {scale:.4g})"
+    )
+
+
+def lse_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+    """Both ways on the same clips."""
+    net = net.to(place)
+    scorers = {dtype: SyncScorer(net, dtype).to(place) for dtype in ("float32", "bfloat16")}
+    if options.frames_from_memory:
+        clips: list = list(range(options.frames_from_memory))
+        ways = {"published way": lambda clip, clock: published_from_memory(clip, net, place, clock)} | {
+            f"ours, {dtype}": lambda clip, clock, scorer=scorer: ours_from_memory(clip, scorer, clock)
+            for dtype, scorer in scorers.items()
+        }
+    else:
+        clips = videos(options.clips)
+        ways = {"published way": lambda clip, clock: published_way(clip, net, place, clock)} | {
+            f"ours, {dtype}, with JPEG": lambda clip, clock, scorer=scorer: our_way(clip, scorer, clock, jpeg=True)
+            for dtype, scorer in scorers.items()
+        }
+        ways["ours, float32, without JPEG"] = lambda clip, clock: our_way(clip, scorers["float32"], clock, jpeg=False)
+    seconds, found, totals = {}, {}, {}
+    for name, way in ways.items():
+        seconds[name], found[name] = measure(way, clips, place, options.repeats)
+        totals[name] = show(name, seconds[name])
+    published, plain, half, *without = ways
+    print()
+    compare(found[plain], found[published], "float32 beside the published way")
+    compare(found[half], found[plain], "bfloat16 beside float32")
+    if without:
+        compare(found[without[0]], found[plain], "without JPEG beside with it")
+    whole, outside = totals[plain]
+    aim("whole time over the networks' own", whole / seconds[plain][NETWORK], AIM_NETWORK, most=True)
+    aim("float32, times the published way", totals[published][0] / whole, AIM_GPU if on_gpu(place) else AIM_FLOAT32)
+    aim("bfloat16, times the published way", totals[published][0] / totals[half][0], AIM_BFLOAT16)
+    if outside > 0:
+        aim("outside the networks, times the published way", totals[published][1] / outside, AIM_OUTSIDE)
+
+
+def on_gpu(place: torch.device) -> bool:
+    return place.type == "cuda"
+
+
+def videos(folder: Path) -> list[Path]:
+    """Videos of a folder."""
+    from synctalk.corpora.listing import VIDEO_SUFFIXES
+
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    if not found:
+        raise SystemExit(f"{folder} holds no video")
+    return found
+
+
+def jpeg_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+    """Figures of every clip with and without the JPEG step."""
+    scorer = SyncScorer(net).to(place)
+    print("| clip | offset | LSE-D | LSE-C | with JPEG: offset | LSE-D | LSE-C |\n|---|---:|---:|---:|---:|---:|---:|")
+    for clip in videos(options.clips):
+        rows = [our_way(clip, scorer, Clock(place), jpeg=jpeg) for jpeg in (False, True)]
+        print(f"| {clip.name} | " + " | ".join(f"{o} | {d:.4f} | {c:.4f}" for o, d, c in rows) + " |", flush=True)
+
+
+def memory_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+    """Peak memory of a process that scores one clip, over its length."""
+    from synctalk.media import write_video
+
+    if options.one:
+        our_way(options.one, SyncScorer(net).to(place), Clock(place), jpeg=True)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for seconds in options.seconds:
+            random = np.random.default_rng(0)
+            tile = random.integers(0, 256, (20, 20, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+            frames = (np.roll(tile, number, 1) for number in range(25 * seconds))
+            sound = random.integers(-8000, 8000, 16_000 * seconds).astype(np.int16)
+            video = Path(folder) / f"{seconds}.mp4"
+            write_video(video, frames, audio=sound)
+            words = [sys.executable, __file__, "memory", "--one", str(video)]
+            peak = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[-1]
+            print(f"{seconds:>5} s of video: {int(peak) / 1024:.0f} MiB at its peak", flush=True)
+
+
+def at_once_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+    """The clips in one process with two threads, and their halves in two processes with one thread each, at once."""
+    clips = videos(options.clips)
+    if options.one:
+        torch.set_num_threads(int(os.environ["THREADS"]))
+        scorer = SyncScorer(net).to(place)
+        our_way(clips[0], scorer, Clock(place), jpeg=True)
+        begun = time.monotonic()
+        for clip in clips[int(os.environ["FIRST"]) :: int(os.environ["STEP"])]:
+            our_way(clip, scorer, Clock(place), jpeg=True)
+        print(begun, time.monotonic())
+        return
+    for n_processes, threads in ((1, 1), (1, 2), (2, 1)):
+        words = [sys.executable, __file__, "at-once", str(options.clips), "--one", "x"]
+        started = [
+            subprocess.Popen(
+                words,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"THREADS": str(threads), "FIRST": str(number), "STEP": str(n_processes)},
+            )
+            for number in range(n_processes)
+        ]
+        spans = [[float(word) for word in process.communicate()[0].split()] for process in started]
+        spent = max(stop for _, stop in spans) - min(start for start, _ in spans)
+        print(
+            f"{n_processes} process(es), {threads} thread(s) each: {len(clips) / spent:.3f} clips a second", flush=True
+        )
+
+
+COMMANDS = {"lse": lse_command, "memory": memory_command, "at-once": at_once_command, "jpeg": jpeg_command}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("clips", nargs="?", type=Path, default=CLIPS)
+    parser.add_argument("--sync", type=Path, help="syncnet_v2.model, or a SyncNet of ours that sees frames")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frames-from-memory", type=int, default=0, metavar="N")
+    parser.add_argument("--seconds", type=int, nargs="*", default=[3, 30, 120])
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if options.sync:
+        from synctalk.checkpoints.typed import load_syncnet
+
+        net = load_syncnet(options.sync)
+    else:
+        net = peer.formula_syncnet()
+    if not options.one:
+        name = torch.cuda.get_device_name() if on_gpu(place) else "one core"
+        print(f"{name}, torch {torch.__version__}")
+    if not on_gpu(place):
+        torch.set_num_threads(1)
+        if importlib.util.find_spec("cv2") and options.command == "lse":
+            from meter import use_one_core, watch_for_others
+
+            use_one_core()
+            with watch_for_others():
+                return COMMANDS[options.command](options, net, place)
+    return COMMANDS[options.command](options, net, place)
+
+
+if __name__ == "__main__":
+    main()
