@@ -1,7 +1,7 @@
 """LSE as the published scripts compute it, for benchmarks: the same steps on the same tensors, in words of our own.
 
 joonson/syncnet_python @6efbb1c (`evaluate`), as Wav2Lip @5c90fa9 runs it on LRS: every frame to a JPEG file, the sound
-to a WAV file, the files read with OpenCV and SciPy and resized, all frames of the clip as one array in double precision,
+to a WAV file, the files read with OpenCV and SciPy and resized, all frames as one array in double precision,
 five-frame windows stacked twenty at a time, 3-D convolutions, and distances window by window. Starting `ffmpeg`, two
 processes a clip, is left out.
 """
