@@ -25,7 +25,8 @@ from synctalk.params import PARAMS, read_yaml
 SCALES = Path(__file__).parent / "scales"
 DEFAULT = "demo"
 EXACTLY = "="
-"""Key under which a section names all of its entries: others are removed (the iterations of pre-training, say)."""
+"""Key under which a section names all of its entries, in their order: others are removed (the iterations of
+pre-training, say). The last entry stays in all scales: what stands between it and the next section belongs to it."""
 
 
 def scale_names() -> list[str]:
@@ -60,6 +61,8 @@ def merge(target: CommentedMap, values: dict[str, Any], where: str = "") -> None
             for extra in set(target[key]) - set(entries):
                 del target[key][extra]
             target[key].update({entry: entries[entry] for entry in entries if entry not in target[key]})
+            for entry in entries:
+                target[key].move_to_end(entry)
             merge(target[key], entries, f"{name}.")
         elif isinstance(value, dict):
             merge(target[key], value, f"{name}.")
