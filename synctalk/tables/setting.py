@@ -26,6 +26,16 @@ class Setting:
     synthetic: bool
     common_start: bool
 
+    @property
+    def words(self) -> str:
+        """Scale and corpora, as captions say them."""
+        corpora = (
+            "on synthetic look-alikes of LRS2 and LRS3, so that orderings and not values compare with the paper"
+            if self.synthetic
+            else "on LRS2 and LRS3"
+        )
+        return f"scale `{self.scale}`, {corpora}"
+
 
 def load_setting() -> Setting:
     """The setting that params.yaml describes; `synctalk.schema` has checked the file."""

@@ -263,13 +263,8 @@ TITLES = {
 
 def caption(number: int, setting: Setting) -> str:
     """What a table is of, and what its figures can be compared with."""
-    corpora = (
-        "on synthetic look-alikes of LRS2 and LRS3, so that orderings and not values compare with the paper"
-        if setting.synthetic
-        else "on LRS2 and LRS3"
-    )
     parts = [
-        f"Table {number}. {TITLES[number]}; scale `{setting.scale}`, {corpora}.",
+        f"Table {number}. {TITLES[number]}; {setting.words}.",
         f"Brackets: 95 % bootstrap interval over the n clips. {BESIDE}",
     ]
     if number != 2 and setting.common_start:
