@@ -100,6 +100,7 @@ def main(
         corpora=[corpus_view(path) for path in sorted((results / "corpora").glob("*.json"))],
         clips=clips,
         scores=scored,
+        claims=load_json(results / "claims.json"),
         clusters=read_clusters(results / "clusters"),
         curves=curves,
     )
