@@ -17,6 +17,7 @@ import pytest
 from evaluation.footage import FACE, made_takes, real_takes, waves
 
 from synctalk.media.probe import probe
+from synctalk.tables.claims import check_claims, to_json
 from synctalk.tables.page import Bar, clip_row, clip_table, marked_words
 from synctalk.tables.report import (
     LABEL_WIDTH,
@@ -293,6 +294,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     clip = SCORE | {"id": "main/1/<b>", "reference": NASTY, "hypothesis": "bin </script>"}
     scores = {("lrs2", name): pd.DataFrame([clip]) for name in ("ground_truth", "conv", "base")}
     cells = method_table(1, {"base": {"lrs2": {"lse_c": {"value": 8.0, "low": 7.0, "high": 9.0, "n": 40}}}})
+    both = {"base": 1.0, "talklip": 0.5}
+    planted = {name: pd.DataFrame([{"id": f"{n}", "lse_c": n + lead} for n in range(9)]) for name, lead in both.items()}
+    ledger = to_json(check_claims(lambda name, corpus: planted.get(name), {"methods": {}}), "demo")
     return render(
         title="report",
         scale="demo",
@@ -310,6 +314,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         corpora=[corpus_view(path) for path in sorted(results.glob("*.json"))],
         clips=[ClipView("lrs2", "main/1/<b>", NASTY, [take, replace(take, method="conv")])],
         scores=scores,
+        claims=ledger,
         clusters={"purity": [("it1", 0.25), ("it2", 0.5)]},
         curves=read_curves("train/base", curves),
     )
@@ -320,6 +325,14 @@ def data_of(page: str) -> dict[str, Any]:
     assert found is not None
     data: dict[str, Any] = json.loads(found[1])
     return data
+
+
+def test_claims_are_counted_and_listed(page: str) -> None:
+    # base leads TalkLip by LSE-C on both roles
+    assert "<b>2</b> holds" in page
+    assert "<b>58</b> not run" in page
+    assert "c02, table 1, §4.4" in page
+    assert "+0.5<small>+0.5 to +0.5</small>" in page
 
 
 def test_the_page_needs_no_other_file(page: str) -> None:
