@@ -5,6 +5,8 @@ const NUDGE = 0.2; // s of an arrow key
 const NEAR = 0.012; // s: in step
 const FAR = 0.12; // s: beyond this a video jumps, below it runs a little faster or slower
 
+const WIDEST = 430; // px of a take
+
 function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -122,6 +124,7 @@ class Gallery {
       take.figure.hidden = !on;
       if (on && !take.video.hasAttribute("src")) { take.video.preload = "auto"; take.video.src = this.address(take); }
     }
+    this.grid.style.maxWidth = `${WIDEST * this.active.length}px`;
     this.listMethods();
     const place = this.place;
     await Promise.all(this.active.map(take => settled(take.video, "loadedmetadata", video => video.readyState >= 1)));

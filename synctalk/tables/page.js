@@ -22,7 +22,9 @@ if (data.clips.length) {
   gallery.open(0);
 } else stage.hidden = true;
 
-const table = new ClipTable(document.querySelector("#clips"), rows, data.table.columns, {
+const several = new Set(rows.map(row => row.method)).size > 1;
+const columns = data.table.columns.filter(({ name }) => name !== "method" || several);
+const table = new ClipTable(document.querySelector("#clips"), rows, columns, {
   filters: ["corpus", "method"],
   sort: data.table.sort,
   canLead: row => places.has(key(row.corpus, row.clip)),
