@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,16 +20,21 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from synctalk.errors import UserError
 from synctalk.jobs import progress_bar
 
 SAVE_EVERY_S = 60.0
 """Seconds between checkpoints: how much work a kill may cost."""
+MAX_FAULTS = 3
+"""Steps in a row with a loss or gradient that is not finite after which a run ends."""
 
 
 class Stateful(Protocol):
-    """What a checkpoint keeps besides modules: optimisers."""
+    """What a checkpoint keeps besides modules: optimisers; `norm` is that of the last gradient."""
+
+    norm: float
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -44,12 +50,16 @@ class TrainState:
         optimizers: by name.
         step: steps done.
         curves: rows of (step, name, value) for the plots.
+        faults: steps so far with a loss or gradient that was not finite.
+        faults_in_row: those since the last sound step.
     """
 
     modules: Mapping[str, nn.Module]
     optimizers: Mapping[str, Stateful]
     step: int = 0
     curves: list[tuple[int, str, float]] = field(default_factory=list)
+    faults: int = 0
+    faults_in_row: int = 0
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, by way of a temporary file."""
@@ -58,6 +68,7 @@ class TrainState:
             {
                 "step": self.step,
                 "curves": self.curves,
+                "faults": [self.faults, self.faults_in_row],
                 "modules": {name: module.state_dict() for name, module in self.modules.items()},
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             },
@@ -74,6 +85,7 @@ class TrainState:
             optimizer.load_state_dict(saved["optimizers"][name])
         self.step = saved["step"]
         self.curves = [(step, name, value) for step, name, value in saved["curves"]]
+        self.faults, self.faults_in_row = saved["faults"]
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -109,6 +121,25 @@ def repeatable() -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
+def note_faults(state: TrainState, scalars: dict[str, float], label: str) -> None:
+    """Count a step whose losses or gradients are not all finite and say so in one line.
+
+    Raises:
+        UserError: it is the last of `MAX_FAULTS` in a row; the line names the first such value and the step.
+    """
+    norms = {f"gradient of {name}": optimizer.norm for name, optimizer in state.optimizers.items()}
+    found = [f"{name} is {value}" for name, value in (scalars | norms).items() if not math.isfinite(value)]
+    if not found:
+        state.faults_in_row = 0
+        return
+    state.faults += 1
+    state.faults_in_row += 1
+    what = f"{found[0]} at step {state.step}"
+    if state.faults_in_row >= MAX_FAULTS:
+        raise UserError(label, f"{what}, step {MAX_FAULTS} of its kind in a row", "lower the learning rate")
+    tqdm.write(f"{label}: {what}; gradients that are not finite change nothing ({state.faults} so far)", sys.stderr)
+
+
 def run_steps(
     state: TrainState,
     n_steps: int,
@@ -131,7 +162,7 @@ def run_steps(
         log_every: steps between rows of the curves.
 
     Raises:
-        UserError: a scalar is not finite; the line names it and the step.
+        UserError: losses or gradients were not finite for `MAX_FAULTS` steps in a row, see `note_faults`.
     """
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
@@ -141,11 +172,11 @@ def run_steps(
         while state.step < n_steps:
             torch.manual_seed(step_seed(seed, state.step))
             scalars = train_step(state.step)
-            for name, value in scalars.items():
-                if not math.isfinite(value):
-                    raise UserError(label, f"{name} is {value} at step {state.step}", "lower the learning rate")
+            note_faults(state, scalars, label)
             if state.step % log_every == 0 or state.step == n_steps - 1:
-                state.curves += [(state.step, name, float(value)) for name, value in scalars.items()]
+                state.curves += [
+                    (state.step, name, float(value)) for name, value in scalars.items() if math.isfinite(value)
+                ]
                 bar.set_postfix({name: f"{value:.3g}" for name, value in scalars.items()})
             state.step += 1
             bar.update()

@@ -43,7 +43,13 @@ def lr_factor(params: OptimParams, step: int) -> float:
 
 
 class Optimizer:
-    """AdamW over `parameters`, with gradient clipping, stepping along the schedule of `params`."""
+    """AdamW over `parameters`, with gradient clipping, stepping along the schedule of `params`.
+
+    A gradient whose norm is not finite changes neither weights nor moments, which one NaN would spoil for good.
+
+    Attributes:
+        norm: of the last gradient, before clipping; `run_steps` names it where it is not finite.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter], params: OptimParams) -> None:
         self.params = params
@@ -55,16 +61,18 @@ class Optimizer:
             weight_decay=params.weight_decay,
             fused=True,
         )
+        self.norm = 0.0
 
     def step(self, loss: Tensor, step: int) -> float:
-        """Clear, back-propagate `loss` and update; the norm of the gradient before clipping."""
+        """Clear, back-propagate `loss` and update where the gradient is finite; its norm before clipping."""
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.params.clip_norm or math.inf)
+        self.norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.params.clip_norm or math.inf))
         for group in self.adam.param_groups:
             group["lr"] = self.params.lr * lr_factor(self.params, step)
-        self.adam.step()
-        return float(norm)
+        if math.isfinite(self.norm):
+            self.adam.step()
+        return self.norm
 
     def state_dict(self) -> dict[str, Any]:
         return self.adam.state_dict()

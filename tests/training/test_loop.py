@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,34 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
         assert torch.equal(a, b)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_by_name(tmp_path: Path) -> None:
+def test_losses_that_stay_not_finite_end_the_run_by_name(tmp_path: Path) -> None:
     state, _, _ = make_run()
-    with pytest.raises(UserError, match="reconstruction is nan at step 0"):
-        run_steps(state, 3, lambda _: {"reconstruction": float("nan")}, seed=0, folder=tmp_path, label="train base")
+    with pytest.raises(UserError, match="reconstruction is nan at step 2"):
+        run_steps(state, 9, lambda _: {"reconstruction": float("nan")}, seed=0, folder=tmp_path, label="train base")
+
+
+def test_gradients_that_are_not_finite_change_nothing_and_are_named_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Steps 1 and 3: the loss itself is finite, its gradient is not; the run goes on with weights that are."""
+    state, net, optimizer = make_run()
+    weights = []
+
+    def step(number: int) -> dict[str, float]:
+        weights.append(net[0].weight.detach().clone())
+        out = net(torch.ones(2, 4))
+        loss = ((out * 0).abs().sqrt() if number in (1, 3) else out.square()).sum()
+        optimizer.step(loss, number)
+        return {"loss": float(loss.detach())}
+
+    run_steps(state, 6, step, seed=0, folder=tmp_path, label="train base")
+    same = [torch.equal(a, b) for a, b in pairwise(weights)]
+    assert same == [False, True, False, True, False]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train base: gradient")]
+    assert len(lines) == 2
+    assert "gradient of adam is nan at step 3" in lines[1]
+    assert "(2 so far)" in lines[1]
+    assert (state.faults, state.faults_in_row) == (2, 0)
 
 
 def test_curves_are_one_row_a_step(tmp_path: Path) -> None:
