@@ -140,7 +140,7 @@ def test_a_killed_worker_and_a_lost_node_change_no_byte(folder: Path, nodes: Nod
 def test_hung_and_crashed_clips_are_rejected_there_too(folder: Path, nodes: Nodes) -> None:
     made = []
     for name in ("ray", "local"):
-        environment = {"SYNCTALK_EXECUTOR": name, "RAY_ADDRESS": nodes.address, "SYNCTALK_CLIP_LIMIT_S": "3"}
+        environment = {"SYNCTALK_EXECUTOR": name, "RAY_ADDRESS": nodes.address, "SYNCTALK_CLIP_LIMIT_S": "10"}
         driver = start(folder, RUN_PARTS, f"calls-{name}", f"parts-{name}", **environment)
         said, _ = driver.communicate(timeout=300)
         assert driver.returncode == 0, said
