@@ -183,7 +183,7 @@ def link_types(cache: Path, workspace: Path) -> list[str]:
     from dvc_objects.fs.local import LocalFileSystem
 
     cache.mkdir(parents=True, exist_ok=True)
-    system: Any = LocalFileSystem()  # type: ignore[no-untyped-call]
+    system: Any = LocalFileSystem()  # type: ignore[no-untyped-call]  # DVC has no types
     with tempfile.TemporaryDirectory(dir=cache) as there, tempfile.TemporaryDirectory(dir=workspace) as here:
         source = Path(there) / "source"
         source.write_bytes(b"a link's other end")
