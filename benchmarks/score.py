@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -73,14 +73,14 @@ class Clock:
         """Account the forward passes of `modules` to `NETWORK`."""
         hooks = []
         for module in modules:
-            steps: list[object] = []
+            steps: list[AbstractContextManager[object]] = []
 
-            def begin(*_: object, steps: list[object] = steps) -> None:
+            def begin(*_: object, steps: list[AbstractContextManager[object]] = steps) -> None:
                 steps.append(self.of(NETWORK))
-                steps[-1].__enter__()  # type: ignore[attr-defined]
+                steps[-1].__enter__()
 
-            def end(*_: object, steps: list[object] = steps) -> None:
-                steps.pop().__exit__(None, None, None)  # type: ignore[attr-defined]
+            def end(*_: object, steps: list[AbstractContextManager[object]] = steps) -> None:
+                steps.pop().__exit__(None, None, None)
 
             hooks += [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
         yield
