@@ -1,0 +1,88 @@
+"""`dvc repro`, killed again and again wherever it happens to be, ends with the hashes of an uninterrupted run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from checkout import Checkout
+
+pytestmark = pytest.mark.slow
+
+KILLS = 30
+LIFE_S = (2.0, 14.0)
+"""Shortest and longest life of a run: DVC's start alone takes two seconds."""
+
+
+def tiny_checkout(root: Path) -> Checkout:
+    made = Checkout(root)
+    made.run("python", "-m", "pipeline.scale", "tiny")
+    made.commit("tiny")
+    return made
+
+
+def results(checkout: Checkout) -> dict[str, str]:
+    """Text of every lock file and result that git keeps: the locks name the hash of every output."""
+    names = [*checkout.root.rglob("dvc.lock"), checkout.root / "metrics.json", *checkout.root.glob("results/**/*.*")]
+    kept = {".json", ".csv", ".md", ".tex", ".lock"}
+    return {str(name.relative_to(checkout.root)): name.read_text() for name in names if name.suffix in kept}
+
+
+def running_stage(processes: list[psutil.Process]) -> str:
+    """What stands behind `-m pipeline.` in the first command that has it."""
+    for process in processes:
+        with suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if " -m pipeline." in command:
+                return command.split(" -m pipeline.")[1]
+    return "DVC itself"
+
+
+def kill(repro: subprocess.Popen[bytes], chance: random.Random) -> str:
+    """Kill -9 DVC alone, all processes at once, or one of those below DVC; what was killed, and in which stage."""
+    below = psutil.Process(repro.pid).children(recursive=True)
+    stage = running_stage(below)
+    manner = chance.choice(["DVC alone", "all", "one below"]) if below else "DVC alone"
+    if manner == "one below":
+        chance.choice(below).kill()  # a worker's loss is made good, a stage's ends the run
+    elif manner == "all":
+        os.killpg(repro.pid, signal.SIGKILL)
+    else:
+        repro.kill()
+    return f"{manner}, {stage}"
+
+
+def test_thirty_kills_change_no_hash(tmp_path: Path) -> None:
+    undisturbed = tiny_checkout(tmp_path / "undisturbed")
+    undisturbed.run("dvc", "repro")
+    killed = tiny_checkout(tmp_path / "killed")
+    chance = random.Random(7)
+    kills: list[str] = []
+    with (tmp_path / "killed.log").open("wb") as log:
+        done = False
+        while not done and len(kills) < KILLS:
+            repro = subprocess.Popen(
+                ["dvc", "repro"],
+                cwd=killed.root,
+                env=killed.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            while repro.poll() is None and len(kills) < KILLS:
+                with suppress(subprocess.TimeoutExpired):
+                    repro.wait(chance.uniform(*LIFE_S))
+                    break
+                kills.append(kill(repro, chance))
+            done = repro.wait() == 0
+    print("\n".join(kills))
+    assert len(kills) == KILLS, "the machine is fast: shorten LIFE_S"
+    killed.run("dvc", "repro")
+    assert results(killed) == results(undisturbed)
+    assert "up to date" in killed.run("dvc", "repro")
