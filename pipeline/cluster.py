@@ -9,14 +9,17 @@ from synctalk.jobs import write_json
 from synctalk.params import load
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
-from synctalk.training.clusters import cluster_corpora, write_clusters
+from synctalk.training.clusters import cluster_corpora, write_clusters, write_usage
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import set_threads
 from synctalk.training.pretrain import PretrainSection
 
 
-def main(iteration: str, source: Path, shards: str, out: Path, metrics: Path) -> None:
-    """Cluster the frames of the pre-training corpora in SHARDS for ITERATION, from SOURCE, into the folder OUT."""
+def main(iteration: str, source: Path, shards: str, out: Path, metrics: Path, usage: Path) -> None:
+    """Cluster the frames of the pre-training corpora in SHARDS for ITERATION, from SOURCE, into the folder OUT.
+
+    METRICS gets the count and the perplexity of the clusters, USAGE the share of the frames in each.
+    """
     set_threads()
     section, seed, crop = load("pretrain", PretrainSection), load("seed", int), load("mouth_crop", int)
     params = section.iterations[iteration].clusters
@@ -24,6 +27,7 @@ def main(iteration: str, source: Path, shards: str, out: Path, metrics: Path) ->
     clusters = cluster_corpora(samples, source, params, crop=crop, seed=seed)
     write_clusters(out, samples, clusters)
     write_json(metrics, {"clusters": len(clusters.centroids), "perplexity": round(clusters.perplexity(), 3)})
+    write_usage(usage, clusters)
 
 
 if __name__ == "__main__":

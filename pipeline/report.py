@@ -102,6 +102,7 @@ def main(
         scores=scored,
         claims=load_json(results / "claims.json"),
         clusters=read_clusters(results / "clusters"),
+        probe=pd.read_csv(results / "probe" / "units.csv").to_dict("records"),
         curves=curves,
     )
     out.parent.mkdir(parents=True, exist_ok=True)

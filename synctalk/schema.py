@@ -26,6 +26,7 @@ from synctalk.training.conformer import ConformerParams
 from synctalk.training.finetune import FinetuneParams
 from synctalk.training.observer import ObserverParams
 from synctalk.training.pretrain import PretrainSection
+from synctalk.training.probe import ProbeParams
 from synctalk.training.sync_expert import SyncExpertParams
 from synctalk.training.talking import MethodParams, TrainParams
 from synctalk.training.text import TokenizerParams
@@ -49,6 +50,7 @@ class Params:
     tokenizer: TokenizerParams
     av_syncnet: LipReaderConfig
     pretrain: PretrainSection
+    probe: ProbeParams
     finetune: dict[str, FinetuneParams]
     sync_expert: SyncExpertParams
     observers: dict[str, ObserverParams]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from sklearn.cluster import MiniBatchKMeans
 
 from synctalk.checkpoints.typed import load_av_hubert
@@ -118,6 +118,13 @@ def write_clusters(folder: Path, samples: SampleCache, clusters: Clusters) -> No
     save_file({"centroids": clusters.centroids}, folder / "centroids.safetensors")
 
 
+def write_usage(path: Path, clusters: Clusters) -> None:
+    """Write CSV for `dvc plots`: share of the frames in each cluster, the most used first."""
+    lines = [f"{rank},{share:.6f}" for rank, share in enumerate(sorted(clusters.usage(), reverse=True), 1)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["rank,share", *lines]) + "\n", encoding="utf-8")
+
+
 def read_labels(folder: Path, samples: SampleCache) -> list[NDArray[np.int64]]:
     """Labels of every sample, in the order of `samples`.
 
@@ -128,6 +135,11 @@ def read_labels(folder: Path, samples: SampleCache) -> list[NDArray[np.int64]]:
     if [row["sha256"] for row in rows] != [row.sha256 for row in samples.shards.rows]:
         raise UserError(folder / "labels.parquet", "belongs to other shards", "run `dvc repro cluster`")
     return [np.asarray(row["labels"], np.int64) for row in rows]
+
+
+def read_clusters(folder: Path, samples: SampleCache) -> Clusters:
+    """What `write_clusters` wrote for `samples`; errors as `read_labels`."""
+    return Clusters(load_file(folder / "centroids.safetensors")["centroids"], read_labels(folder, samples))
 
 
 def cluster_frames(features: Sequence[NDArray[np.float32]], params: ClusterParams, seed: int) -> Clusters:

@@ -19,10 +19,10 @@ from small_recipes import LAYOUTS, cut, per_split, recipe_of, small
 
 from synctalk.corpora import grid, lrs3
 from synctalk.corpora.layouts import read_corpus
+from synctalk.corpora.phones import PHONEME_SCHEMA, PHONEMES
 from synctalk.corpora.records import SPLITS, Clip, read_table
 from synctalk.corpora.synthetic import synthesize as maker
 from synctalk.corpora.synthetic.grammar import WORDS
-from synctalk.corpora.synthetic.layout import PHONEME_SCHEMA, PHONEMES
 from synctalk.corpora.synthetic.perform import draw_recording, draw_speaker, frames_of, perform, track_of
 from synctalk.corpora.synthetic.plan import PlannedRecording, grid_name, plan
 from synctalk.corpora.synthetic.recipe import Range, SyntheticCorpus

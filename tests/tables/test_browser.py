@@ -77,7 +77,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     page = render(
         title="report", scale="demo", variant="base", variant_row="base", about="", tables=[], checks=[], corpora=[],
         clips=[ClipView("lrs2", clip, "bin blue", takes) for clip in CLIPS],
-        scores=scores, claims={}, clusters={}, curves=[],
+        scores=scores, claims={}, clusters={}, probe=[], curves=[],
     )  # fmt: skip
     (root / "index.html").write_text(page, encoding="utf-8")
     return (root / "index.html").as_uri()

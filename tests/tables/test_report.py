@@ -316,6 +316,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         scores=scores,
         claims=ledger,
         clusters={"purity": [("it1", 0.25), ("it2", 0.5)]},
+        probe=[
+            {"units": "MFCC", "n_units": 64, "used": 46.4, "phone_purity": 0.5945, "cluster_purity": 0.3, "pnmi": 0.56}
+        ],
         curves=read_curves("train/base", curves),
     )
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pyarrow as pa
 
 from synctalk.corpora.folder import SPLIT_FILE
 from synctalk.corpora.listing import FACE_TRACKS
-from synctalk.corpora.records import write_table
+from synctalk.corpora.phones import PhoneRow
 from synctalk.corpora.synthetic.perform import Performance, frames_of
 from synctalk.corpora.synthetic.plan import PlannedRecording
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
@@ -23,22 +21,6 @@ from synctalk.corpora.transcript import FrameBox, Transcript, format_align, form
 from synctalk.corpora.voxceleb2 import ENGLISH
 from synctalk.media import write_audio, write_mpeg, write_video
 from synctalk.timebase import FPS
-
-PHONEMES = "phonemes.parquet"
-"""The truth that no real corpus has: every phone with its times."""
-PHONEME_SCHEMA = pa.schema(
-    [("id", pa.string()), ("phone", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64())]
-)
-
-
-@dataclass(frozen=True)
-class PhoneRow:
-    """A row of phonemes.parquet: eSpeak's phone ("_" silence) of a clip, seconds from the clip's start."""
-
-    id: str
-    phone: str
-    start_s: float
-    end_s: float
 
 
 def phone_rows(clip_id: str, performance: Performance) -> list[PhoneRow]:
@@ -130,9 +112,3 @@ def write_lists(root: Path, recipe: SyntheticCorpus, recordings: Sequence[Planne
     elif recipe.layout == "folder":
         rows = "".join(f"{i}.mp4,{split}\n" for split, ids in clip_ids.items() for i in ids)
         _write_text(root / SPLIT_FILE, f"path,split\n{rows}")
-
-
-def write_phonemes(root: Path, rows: Sequence[PhoneRow]) -> None:
-    """phonemes.parquet, sorted by clip and time."""
-    ordered = sorted(rows, key=lambda row: (row.id, row.start_s))
-    write_table(root / PHONEMES, [row.__dict__ for row in ordered], PHONEME_SCHEMA)

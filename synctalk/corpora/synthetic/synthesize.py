@@ -7,7 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from synctalk.corpora.synthetic.layout import PHONEMES, PhoneRow, phone_rows, write_clip, write_lists, write_phonemes
+from synctalk.corpora.phones import PHONEMES, PhoneRow, write_phonemes
+from synctalk.corpora.synthetic.layout import phone_rows, write_clip, write_lists
 from synctalk.corpora.synthetic.perform import draw_recording, perform, track_of
 from synctalk.corpora.synthetic.plan import PlannedRecording, plan
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
