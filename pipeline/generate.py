@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.stage import run
-from synctalk.checkpoints.typed import load_synctalklip
+from synctalk.checkpoints.typed import load_generator
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.generation.corpus import GenerateParams, generate_corpus
@@ -18,7 +18,7 @@ from synctalk.training.loop import set_threads
 def main(method: str, model: Path, index: Path, shards: Path, out: Path) -> None:
     """Generate the test clips of the roles lrs2 and lrs3 with MODEL into OUT/<role>/<clip id>.mp4."""
     set_threads()
-    params, generator = load("generate", GenerateParams), load_synctalklip(model / "model.safetensors")
+    params, generator = load("generate", GenerateParams), load_generator(model / "model.safetensors")
     with scratch(f"generate-{method}", params, content_key(model, shards / "lrs2", shards / "lrs3")) as folder:
         for corpus in ("lrs2", "lrs3"):
             root = Path(load_entry("corpora", corpus, CorpusParams).root)

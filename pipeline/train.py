@@ -1,4 +1,4 @@
-"""Stage: shards, supervisor and the common start -> the generator of one method (eqs. 7-13); or that start itself."""
+"""Stage: shards, supervisor and the common start -> the generator of one method (eqs. 7-13)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import typer
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
-from synctalk.checkpoints.typed import load_av_syncnet
+from synctalk.checkpoints.typed import load_supervisor
 from synctalk.jobs import content_key, scratch
-from synctalk.models.synctalklip import SyncTalklipConfig
+from synctalk.models.sync_expert import SyncNetColor
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
+from synctalk.training.lip_sync import LipSyncSupervisor
 from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.networks import NetworkParams
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking import MethodParams, TrainParams, begin_generator, train_generator
 from synctalk.training.text import Tokenizer
@@ -23,26 +25,27 @@ from synctalk.training.text import Tokenizer
 
 def main(
     method: str,
-    readers: Path,
+    supervisor: Path,
     shards: str,
     tokenizer: Path,
     out: Path,
     start: Annotated[Path | None, typer.Option(help="Model folder to begin with.")] = None,
 ) -> None:
-    """Train METHOD (a key of `methods`) on SHARDS, watched by a reader of the folder READERS, into the folder OUT."""
+    """Train METHOD (a key of `methods`) on SHARDS, watched by the network of the folder SUPERVISOR, into OUT."""
     set_threads()
-    params, entry = load("train", TrainParams), load_entry("methods", method, MethodParams)
-    config, seed, crop = load("generator", SyncTalklipConfig), load("seed", int), load("mouth_crop", int)
-    reader = readers / entry.supervisor / "model.safetensors"
+    entry = load_entry("methods", method, MethodParams)
+    params, config = load_entry("train", entry.recipe, TrainParams), load("generator", NetworkParams)
+    seed, crop = load("seed", int), load("mouth_crop", int)
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
-    supervisor = Supervisor(load_av_syncnet(reader), samples, crop)
-    model, discriminator = begin_generator(config, supervisor.model, start, seed=seed)
-    began_with = [*content_key(reader, start), samples.shards.digest]
+    network = load_supervisor(supervisor / "model.safetensors")
+    model, discriminator = begin_generator(config, entry.network, network, start, seed=seed)
+    watcher = LipSyncSupervisor(network) if isinstance(network, SyncNetColor) else Supervisor(network, samples, crop)
+    began_with = [*content_key(supervisor, start), samples.shards.digest]
     with scratch(f"train-{method}", params, entry, config, seed, began_with) as folder:
         state = train_generator(
             model,
             discriminator,
-            supervisor,
+            watcher,
             samples,
             Tokenizer.load(tokenizer),
             entry,

@@ -8,11 +8,11 @@ from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_av_syncnet
 from synctalk.jobs import content_key, scratch
-from synctalk.models.synctalklip import SyncTalklipConfig
 from synctalk.params import load
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.networks import NetworkParams
 from synctalk.training.talking import RECONSTRUCTION_ONLY, TrainParams, begin_generator, train_generator
 from synctalk.training.text import Tokenizer
 
@@ -20,10 +20,10 @@ from synctalk.training.text import Tokenizer
 def main(reader: Path, shards: str, tokenizer: Path, out: Path) -> None:
     """Train the common start on SHARDS, with the audio encoder of READER, into the folder OUT."""
     set_threads()
-    params, config = load("start", TrainParams), load("generator", SyncTalklipConfig)
+    params, config = load("start", TrainParams), load("generator", NetworkParams)
     seed, crop = load("seed", int), load("mouth_crop", int)
     supervisor = load_av_syncnet(reader / "model.safetensors")
-    model, discriminator = begin_generator(config, supervisor, None, seed=seed)
+    model, discriminator = begin_generator(config, RECONSTRUCTION_ONLY.network, supervisor, None, seed=seed)
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
     with scratch("start", params, config, seed, content_key(reader), samples.shards.digest) as folder:
         state = train_generator(

@@ -49,7 +49,9 @@ def dub(
     audio: Annotated[Path, typer.Argument(help="What the person shall say: sound, or a video with sound.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="MP4 to write.")],
     weights: Annotated[Path, typer.Option(help="ONNX file of the face detector.")],
-    model: Annotated[Path, typer.Option(help="Trained generator.")] = Path("models/generators/base/model.safetensors"),
+    model: Annotated[Path, typer.Option(help="Generator, ours or published.")] = Path(
+        "models/generators/base/model.safetensors"
+    ),
     detector: Annotated[DetectorName, typer.Option(help="Face detector that the weights are of.")] = DetectorName.YUNET,
     min_score: Annotated[float, typer.Option(help="Faces below this score are not seen, 0..1.")] = 0.6,
     crf: Annotated[float, typer.Option(help="Quality of the video, 0 (best) to 51.")] = 14.0,
@@ -59,7 +61,7 @@ def dub(
 
     Example: synctalk dub speaker.mp4 speech.wav -o dubbed.mp4 --weights face_detection_yunet_2023mar.onnx
     """
-    from synctalk.checkpoints.typed import load_synctalklip
+    from synctalk.checkpoints.typed import load_generator
     from synctalk.faces.detect import DetectorParams, make_detector
     from synctalk.generation.dub import dub as run_dub
     from synctalk.training.loop import set_threads
@@ -68,7 +70,7 @@ def dub(
     faces = make_detector(detector, DetectorParams(weights=str(weights), det_size=640, min_score=min_score))
     if not model.is_file():
         raise UserError(model, "is not there", "train one with `dvc repro`, or give --model")
-    done = run_dub(load_synctalklip(model), faces, video, audio, out, crf=crf, lossless=lossless)
+    done = run_dub(load_generator(model), faces, video, audio, out, crf=crf, lossless=lossless)
     typer.echo(f"{out}: {done.n_frames} frames, {done.n_made} of them with a new face")
     if done.cut_s > 0:
         typer.echo(f"the sound outlasts the video: its last {done.cut_s:.2f} s were cut", err=True)

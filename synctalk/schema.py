@@ -16,7 +16,6 @@ from synctalk.faces.extract import CropParams
 from synctalk.generation.corpus import GenerateParams
 from synctalk.metrics.shift import VSHIFT
 from synctalk.models.lip_reader import LipReaderConfig
-from synctalk.models.synctalklip import SyncTalklipConfig
 from synctalk.params import PARAMS, SYNTHETIC, read_yaml, validate
 from synctalk.screening.params import ScreenerParams, ScreenParams
 from synctalk.section import section
@@ -24,11 +23,13 @@ from synctalk.shards.corpus import ShardParams
 from synctalk.tables.report import ReportParams
 from synctalk.training.conformer import ConformerParams
 from synctalk.training.finetune import FinetuneParams
+from synctalk.training.lip_sync import WINDOW, LipSyncParams
+from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.observer import ObserverParams
 from synctalk.training.pretrain import PretrainSection
 from synctalk.training.probe import ProbeParams
 from synctalk.training.sync_expert import SyncExpertParams
-from synctalk.training.talking import MethodParams, TrainParams
+from synctalk.training.talking import MethodParams, TrainParams, phase_at
 from synctalk.training.text import TokenizerParams
 
 
@@ -55,9 +56,10 @@ class Params:
     sync_expert: SyncExpertParams
     observers: dict[str, ObserverParams]
     conformer: ConformerParams
-    generator: SyncTalklipConfig
+    wav2lip_expert: LipSyncParams
+    generator: NetworkParams
     start: TrainParams
-    train: TrainParams
+    train: dict[str, TrainParams]
     methods: dict[str, MethodParams]
     generate: GenerateParams
     evaluate: EvaluateParams
@@ -73,13 +75,21 @@ def check(path: Path = PARAMS) -> Params:
     params = validate(read_yaml(path), Params, "")
     if params.variant not in params.methods:
         raise UserError(path, f"variant {params.variant!r} is no method", f"take one of {', '.join(params.methods)}")
+    supervisors = [*(f"models/finetune/{name}" for name in params.finetune), "models/experts/wav2lip"]
     for name, method in params.methods.items():
-        if method.supervisor not in params.finetune:
-            raise UserError(
-                path,
-                f"methods.{name}.supervisor {method.supervisor!r} is no fine-tuned model",
-                f"take one of {', '.join(params.finetune)}",
-            )
+        for key, value, choice in (
+            ("network", method.network, list(NETWORKS)),
+            ("recipe", method.recipe, list(params.train)),
+            ("supervisor", method.supervisor, supervisors),
+        ):
+            if value not in choice:
+                mend = f"take one of {', '.join(choice)}"
+                raise UserError(path, f"methods.{name}.{key} {value!r} is none that the pipeline makes", mend)
+        if method.weights.sync and params.train[method.recipe].window_frames < WINDOW:
+            key = f"train.{method.recipe}.window_frames"
+            raise UserError(path, f"{key} is below {WINDOW}, which Wav2Lip's expert sees at a time", "raise it")
+    for recipe in (params.start, *params.train.values()):
+        phase_at(recipe.phases, 0)
     for name, entry in params.observers.items():
         if not entry.checkpoint and entry.recipe is None:
             raise UserError(path, f"observers.{name} has neither a checkpoint nor a recipe", "set one of the two")
@@ -138,6 +148,7 @@ def require_inputs(params: Params) -> None:
     published["sync_expert.checkpoint"] = params.sync_expert.checkpoint
     published["conformer.checkpoint"] = params.conformer.checkpoint
     published["screener.net.checkpoint"] = params.screener.net.checkpoint
+    published["wav2lip_expert.checkpoint"] = params.wav2lip_expert.checkpoint
     brought |= {key: path for key, path in published.items() if path}
     for key, path in brought.items():
         if not path:

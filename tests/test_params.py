@@ -152,7 +152,7 @@ def test_the_committed_file_is_right() -> None:
         (lambda p: changed(p, "variant", "bass"), r"variant 'bass' is no method; take one of base, "),
         (
             lambda p: changed(p, "methods.base.supervisor", "teacher"),
-            r"methods\.base\.supervisor 'teacher' is no fine-tuned model; take one of av_hubert, ",
+            r"methods\.base\.supervisor 'teacher' is none that the pipeline makes; take one of models/finetune/",
         ),
         (
             lambda p: changed(p, "evaluate.observers.lrs2", "nobody"),

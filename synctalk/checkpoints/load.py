@@ -76,6 +76,29 @@ def save(network: nn.Module, path: str | Path, metadata: Mapping[str, Any] | Non
     write_safetensors(Path(path), network.state_dict(), header)
 
 
+def found_kinds(path: str | Path) -> tuple[list[str], bool]:
+    """Kinds that a file may hold, and whether a peer published it: its own file, or one of ours that was imported.
+
+    Raises:
+        UserError: no such file, damaged, or neither a file of torch.save nor safetensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(path, "no such file")
+    with path.open("rb") as file:
+        head = file.read(9)
+    if is_torch_file(head):
+        saved = read_torch_file(path)
+    elif head[8:9] == b"{":
+        saved, header = read_safetensors(path)
+        if header:
+            return [str(header.get("kind"))], "source" in header.get("metadata", {})
+    else:
+        raise UserError(path, "is neither a file of torch.save nor safetensors")
+    state = unwrap(path, saved).state
+    return [name for name, kind in KINDS.items() if _has_marks(kind, state)], True
+
+
 def kind_of(path: str | Path) -> str:
     """The kind that one of our own files says it is.
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from synctalk.checkpoints.load import kind_of, load
+from synctalk.checkpoints.kinds import KINDS
+from synctalk.checkpoints.load import found_kinds, kind_of, load
+from synctalk.errors import UserError
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.conformer import Conformer
+from synctalk.models.generator import FaceGenerator
 from synctalk.models.lip_reader import LipReader
+from synctalk.models.sync_expert import SyncNetColor
 from synctalk.models.syncnet import SyncNet
-from synctalk.models.synctalklip import SyncTalklip
 
 __all__ = [
     "kind_of",
     "load_av_hubert",
     "load_av_syncnet",
     "load_conformer",
+    "load_generator",
     "load_lip_reader",
+    "load_lip_sync_expert",
     "load_published_lip_reader",
+    "load_supervisor",
     "load_syncnet",
-    "load_synctalklip",
 ]
 
 N = TypeVar("N", bound=nn.Module)
@@ -59,9 +65,50 @@ def load_syncnet(path: Path) -> SyncNet:
     return _load(SyncNet, "syncnet", path)
 
 
-def load_synctalklip(path: Path) -> SyncTalklip:
-    """The generator; see `load`."""
-    return _load(SyncTalklip, "synctalklip", path)
+def load_supervisor(path: Path) -> AVSyncNet | SyncNetColor:
+    """A network that watches generated faces, in a file of ours: a reader, or Wav2Lip's sync expert; see `load`.
+
+    Raises:
+        UserError: as `load`, or another kind of network.
+    """
+    kind = kind_of(path)
+    if kind == "wav2lip_sync":
+        return load_lip_sync_expert(path)
+    if kind != "av_syncnet":
+        raise UserError(path, f"holds weights of {kind}, which supervises nothing")
+    return load_av_syncnet(path)
+
+
+def load_lip_sync_expert(path: Path) -> SyncNetColor:
+    """Wav2Lip's sync expert; see `load`."""
+    return _load(SyncNetColor, "wav2lip_sync", path)
+
+
+def load_generator(path: Path) -> FaceGenerator:
+    """A generator of any network, ours or published, that takes and makes RGB faces.
+
+    The peers' see BGR: the channels of their first and last convolutions are turned round here.
+
+    Raises:
+        UserError: as `load`, or the file holds no generator.
+    """
+    kinds, published = found_kinds(path)
+    kind = next((name for name in kinds if name in KINDS and issubclass(KINDS[name].network, FaceGenerator)), None)
+    if kind is None:
+        raise UserError(path, f"holds weights of {' or '.join(kinds) or 'no known kind'}, and no generator")
+    model = _load(FaceGenerator, kind, path)
+    if published:
+        turn_channels(model)
+    return model
+
+
+@torch.no_grad()
+def turn_channels(model: FaceGenerator) -> None:
+    """Make a generator of BGR faces one of RGB faces, in place, or the other way."""
+    first = cast(Tensor, model.face_encoder_blocks.get_parameter("0.0.conv_block.0.weight"))
+    first.copy_(first.unflatten(1, (2, 3, -1)).flip(2).flatten(1, 3))
+    for last in model.output_block[1].parameters():
+        last.copy_(last.unflatten(0, (3, -1)).flip(0).flatten(0, 1))
 
 
 def _load(network: type[N], kind: str, path: Path) -> N:

@@ -9,10 +9,13 @@ from synctalk.features.mel import mel_spectrogram, mel_window_starts, mel_window
 from synctalk.features.mfcc import add_deltas, mfcc, mfcc_with_deltas
 from synctalk.features.noise import mix_noise
 from synctalk.features.pcm import sound_from
+from synctalk.features.sound import heard_rows, heard_sound
 
 __all__ = [
     "add_deltas",
     "align_to_video",
+    "heard_rows",
+    "heard_sound",
     "mel_spectrogram",
     "mel_window_starts",
     "mel_windows",

@@ -9,11 +9,11 @@ import numpy as np
 from synctalk.corpora.records import Clip
 from synctalk.faces.crop import crop_faces, paste_back
 from synctalk.faces.extract import audio_origin_s
-from synctalk.features import sound_from
+from synctalk.features import heard_rows, sound_from
 from synctalk.generation.faces import generate_faces
 from synctalk.jobs import progress_bar, publish
 from synctalk.media import read_audio, read_video, write_video
-from synctalk.models.synctalklip import SyncTalklip
+from synctalk.models.generator import FaceGenerator
 from synctalk.section import section
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.timebase import n_samples
@@ -36,13 +36,14 @@ def generated_path(folder: Path, sample_id: str) -> Path:
 
 
 def generate_clip(
-    model: SyncTalklip, root: Path, clip: Clip, sample: Sample, params: GenerateParams, out: Path
+    model: FaceGenerator, root: Path, clip: Clip, sample: Sample, params: GenerateParams, out: Path
 ) -> None:
     """Generate one clip into `out`: the reference is its first face, as in the released evaluation."""
     span = slice(sample.row.start, sample.row.start + sample.row.n_frames)
     frames = read_video(root / clip.video, span=span).frames
-    faces = crop_faces(frames, sample.boxes, model.config.face_size)
-    made = generate_faces(model, faces, faces[:1], sample.fbank, np.arange(len(faces)), params.batch_frames)
+    faces = crop_faces(frames, sample.boxes, model.face_size)
+    sound = heard_rows(model.hears, sample.fbank if model.hears == "fbank" else sample.mel, len(faces))
+    made = generate_faces(model, faces, faces[:1], sound, np.arange(len(faces)), params.batch_frames)
     pasted = (paste_back(frame, face, box) for frame, face, box in zip(frames, made, sample.boxes, strict=True))
     pcm = sound_from(read_audio(root / clip.audio, audio_origin_s(clip)), sample.row.audio_start)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def generate_clip(
 
 
 def generate_corpus(
-    model: SyncTalklip,
+    model: FaceGenerator,
     root: Path,
     clips: list[Clip],
     shards: ShardSet,

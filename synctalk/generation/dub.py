@@ -23,13 +23,13 @@ from synctalk.faces.blend import blend_back, colour_map, map_colours
 from synctalk.faces.crop import crop_face, whole_boxes
 from synctalk.faces.detect import Detector
 from synctalk.faces.track import ANY_FOOTAGE, Detection, FaceTrack, choose_tracks, shot_changes, thumbnail
-from synctalk.features import stacked_log_fbank
+from synctalk.features import heard_sound
 from synctalk.generation.faces import generate_faces
 from synctalk.jobs import progress_bar
 from synctalk.media import iter_frames, probe, read_audio, write_video
 from synctalk.media.probe import VideoStream
 from synctalk.media.read import require_video
-from synctalk.models.synctalklip import SyncTalklip
+from synctalk.models.generator import FaceGenerator
 from synctalk.timebase import FPS, SAMPLE_RATE
 
 MIN_TRACK_S = 0.4
@@ -102,34 +102,34 @@ def shot_tracks(footage: Footage, n_frames: int, fps: float) -> list[FaceTrack]:
 
 
 def _made_frames(
-    model: SyncTalklip,
+    model: FaceGenerator,
     frames: list[NDArray[np.uint8]],
     numbers: list[int],
     track: FaceTrack,
     person: _Person | None,
-    fbank: NDArray[np.float32],
+    heard: NDArray[np.float32],
     rows: NDArray[np.int64],
 ) -> tuple[list[NDArray[np.uint8]], _Person]:
     """Frames of one track with generated faces in them, and what later frames of the track need; None begins one."""
     places = [number - track.start for number in numbers]
     boxes = whole_boxes(track.boxes[places], (frames[0].shape[0], frames[0].shape[1]))
-    faces = np.stack([crop_face(f, box, model.config.face_size) for f, box in zip(frames, boxes, strict=True)])
+    faces = np.stack([crop_face(f, box, model.face_size) for f, box in zip(frames, boxes, strict=True)])
     reference = faces[:1] if person is None else person.reference
-    made = generate_faces(model, faces, reference, fbank, rows[numbers], BATCH_FRAMES)
+    made = generate_faces(model, faces, reference, heard, rows[numbers], BATCH_FRAMES)
     person = person or _Person(reference, colour_map(made, faces))
     made = map_colours(made, person.colours)
     return [blend_back(frame, face, box) for frame, face, box in zip(frames, made, boxes, strict=True)], person
 
 
 def dubbed_frames(
-    model: SyncTalklip, path: Path, stream: VideoStream, tracks: list[FaceTrack], fbank: NDArray[np.float32]
+    model: FaceGenerator, path: Path, stream: VideoStream, tracks: list[FaceTrack], heard: NDArray[np.float32]
 ) -> Iterator[NDArray[np.uint8]]:
     """The second pass: every frame of the video, with the faces of `tracks` made anew, in bounded memory.
 
     The reference of a track is its first face. A frame takes the row of sound that is nearest to its time.
     """
     seconds = stream.pts_s - stream.start_s
-    rows = np.clip(np.floor(seconds * FPS + 0.5).astype(np.int64), 0, len(fbank) - 1)
+    rows = np.clip(np.floor(seconds * FPS + 0.5).astype(np.int64), 0, len(heard) - 1)
     track_of = {number: track for track in tracks for number in range(track.start, track.start + len(track))}
     persons: dict[int, _Person] = {}
     waiting: list[NDArray[np.uint8]] = []
@@ -139,7 +139,7 @@ def dubbed_frames(
         track = track_of.get(numbers[0])
         if track is None:
             return waiting
-        made, persons[track.start] = _made_frames(model, waiting, numbers, track, persons.get(track.start), fbank, rows)
+        made, persons[track.start] = _made_frames(model, waiting, numbers, track, persons.get(track.start), heard, rows)
         return made
 
     for number, frame in enumerate(iter_frames(path, np.arange(stream.n_frames), stream)):
@@ -181,7 +181,7 @@ def _check_paths(video: Path, audio: Path, out: Path) -> None:
 
 
 def dub(
-    model: SyncTalklip, detector: Detector, video: Path, audio: Path, out: Path, *, crf: float, lossless: bool = False
+    model: FaceGenerator, detector: Detector, video: Path, audio: Path, out: Path, *, crf: float, lossless: bool = False
 ) -> Dubbed:
     """Make `out`: the pictures of `video` with lips that say `audio`, and that sound.
 
@@ -213,9 +213,9 @@ def dub(
     if not tracks:
         raise UserError(video, "no face was found", "take other footage, or lower the detector's score")
     n_samples = round(stream.duration_s * SAMPLE_RATE)
-    fbank = stacked_log_fbank(np.pad(pcm, (0, max(0, n_samples - len(pcm))))[:n_samples])
+    heard = heard_sound(model.hears, np.pad(pcm, (0, max(0, n_samples - len(pcm))))[:n_samples])
     frames = progress_bar(
-        iterable=dubbed_frames(model, video, stream, tracks, fbank), total=stream.n_frames, desc="dub", unit="frame"
+        iterable=dubbed_frames(model, video, stream, tracks, heard), total=stream.n_frames, desc="dub", unit="frame"
     )
     try:
         with _usable(video):

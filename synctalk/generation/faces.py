@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synctalk.features import normalise_fbank
-from synctalk.models.synctalklip import SyncTalklip, generator_input
+from synctalk.models.generator import FaceGenerator
+from synctalk.models.synctalklip import generator_input
 from synctalk.training.loop import device
 from synctalk.training.talking_data import face_tensor
 
@@ -23,10 +23,10 @@ def face_pixels(faces: Tensor) -> NDArray[np.uint8]:
 
 @torch.no_grad()  # no inference mode: weights that are moved in it can never be trained again
 def generate_faces(
-    model: SyncTalklip,
+    model: FaceGenerator,
     pose_faces: NDArray[np.uint8],
     reference_faces: NDArray[np.uint8],
-    fbank: NDArray[np.float32],
+    sound: NDArray[np.float32],
     rows: NDArray[np.int64],
     batch_frames: int,
 ) -> NDArray[np.uint8]:
@@ -36,8 +36,8 @@ def generate_faces(
         model: in eval mode.
         pose_faces: the frames to re-voice, RGB uint8 [T, S, S, 3]; their lower halves are not looked at.
         reference_faces: the same person, RGB uint8 [T, S, S, 3], or [1, S, S, 3] for all frames.
-        fbank: stacked log filterbank of the whole sound before normalisation, [Ta, 104].
-        rows: row of `fbank` that belongs to each frame, [T].
+        sound: the whole sound as the network hears it, [Ta, ...]: `features.heard_sound` or `heard_rows`.
+        rows: row of `sound` that belongs to each frame, [T].
         batch_frames: frames made at a time.
 
     Returns:
@@ -45,13 +45,12 @@ def generate_faces(
     """
     place = device()
     model.channels_last().to(place)
-    audio = torch.from_numpy(normalise_fbank(fbank))[None].to(place)
-    _, embedding = model.encode_audio(audio, None)
+    heard = model.hear(torch.from_numpy(sound)[None].to(place), None, torch.from_numpy(rows).to(place))
     made = []
     for start in range(0, len(pose_faces), batch_frames):
         span = slice(start, start + batch_frames)
         pose = face_tensor(pose_faces[span]).to(place)
         reference = face_tensor(reference_faces if len(reference_faces) == 1 else reference_faces[span]).to(place)
         faces = generator_input(pose, reference.expand_as(pose)).contiguous(memory_format=torch.channels_last)
-        made.append(face_pixels(model.make(embedding, faces, torch.from_numpy(rows[span]).to(place))))
+        made.append(face_pixels(model.make(heard.embedding[span], faces)))
     return np.concatenate(made)

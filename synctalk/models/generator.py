@@ -6,7 +6,8 @@ Key names and default sizes as in Rudrabha/Wav2Lip @5c90fa9 and Sxjdwang/TalkLip
 
 from __future__ import annotations
 
-from typing import Self, cast
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,10 @@ from synctalk.section import section
 
 SKIP_EPSILON = 0.02
 """Pixels of the image skip are kept this far from 0 and 1, where evidence would be without end."""
+
+
+SoundKind = Literal["fbank", "mel"]
+"""What a generator hears, one row a frame: normalised log filterbanks [104], or mel windows [80, 16]."""
 
 
 @section
@@ -87,11 +92,31 @@ def face_decoder(config: GeneratorConfig) -> nn.ModuleList:
     return nn.ModuleList(blocks)
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a generator makes of the sound.
+
+    Attributes:
+        embedding: audio embedding of each frame to make, [N, C].
+        encoding: f^a of the whole clips, [B, T, D]; None where the network hears each frame alone.
+    """
+
+    embedding: Tensor
+    encoding: Tensor | None
+
+
 class FaceGenerator(nn.Module):
-    """Masked and reference face to the skips, audio embedding to the face that says it."""
+    """Masked and reference face to the skips, audio embedding to the face that says it.
+
+    A network is one of these with an audio encoder of its own: it says what it `hears`, and how. Training, generation
+    and dubbing use nothing else of it.
+    """
+
+    hears: ClassVar[SoundKind]
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
+        self.face_size = config.face_size
         self.fold = config.fold
         self.face_encoder_blocks = face_encoder(config)
         self.face_decoder_blocks = face_decoder(config)
@@ -108,6 +133,23 @@ class FaceGenerator(nn.Module):
         for part in (self.face_encoder_blocks, self.face_decoder_blocks, self.output_block):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         return self
+
+    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
+        """Audio embeddings of the picked frames.
+
+        Args:
+            sound: of whole clips, [B, T, ...] as `hears` says.
+            padding: bool [B, T], true = padding, or None.
+            frame_index: int64 [N], b·T + t of each picked frame.
+        """
+        raise NotImplementedError
+
+    def tune_audio_encoder(self, n_layers: int) -> None:
+        """Leave a gradient in the top `n_layers` of a pre-trained audio encoder; one that begins fresh learns whole."""
+
+    def make(self, embedding: Tensor, faces: Tensor) -> Tensor:
+        """Generated faces [N, 3, H, W] from audio embeddings [N, C]; `faces` as in `generate`."""
+        return self.generate(embedding[..., None, None], faces)
 
     def generate(self, audio_embedding: Tensor, faces: Tensor) -> Tensor:
         """Faces from one audio embedding each.
@@ -140,10 +182,16 @@ class FaceGenerator(nn.Module):
 class Wav2LipGenerator(FaceGenerator):
     """Wav2Lip: the audio embedding comes from a window of 16 mel columns (0.2 s)."""
 
+    hears = "mel"
+
     def __init__(self, config: Wav2LipConfig) -> None:
         super().__init__(config.image)
         self.config = config
         self.audio_encoder = mel_encoder((*config.mel_widths, config.image.d_audio), last_residuals=1)
+
+    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
+        """As `FaceGenerator.hear`: each frame hears its own window of [B, T, 80, 16]."""
+        return Heard(self.audio_encoder(gather_frames(sound, frame_index)[:, None]).flatten(1), None)
 
     def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
         """One face a mel window.
@@ -188,12 +236,28 @@ class SyncHead(nn.Module):
 class TalkLipGenerator(FaceGenerator):
     """TalkLip and SyncTalklip: the audio embedding comes from AV-HuBERT over the whole clip."""
 
+    hears = "fbank"
+
     def __init__(self, config: GeneratorConfig, encoder: AVHubertConfig) -> None:
         super().__init__(config)
         self.config = config
         self.audio_encoder = AudioEncoder(encoder)
         self.audio_map = nn.Linear(encoder.d_model, config.d_audio)
         self.sync_net = SyncHead(encoder.d_model)
+
+    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
+        """As `FaceGenerator.hear`: normalised log filterbanks [B, T, 104]."""
+        encoding = self.audio_encoder(sound, padding)
+        return Heard(self.audio_map(gather_frames(encoding, frame_index)), encoding)
+
+    def tune_audio_encoder(self, n_layers: int) -> None:
+        """Leave a gradient in the top `n_layers` Transformer layers of AV-HuBERT and in its last norm only."""
+        encoder = self.audio_encoder.w2v_model
+        encoder.requires_grad_(False)
+        if n_layers > 0:
+            encoder.encoder.layer_norm.requires_grad_(True)
+            for layer in list(encoder.encoder.layers)[-n_layers:]:
+                layer.requires_grad_(True)
 
     def forward(
         self, audio: Tensor, padding_mask: Tensor | None, faces: Tensor, frame_index: Tensor
@@ -209,8 +273,9 @@ class TalkLipGenerator(FaceGenerator):
         Returns:
             Generated faces [N, 3, H, W] and the audio encoder's output for the same frames, [N, D].
         """
-        picked = gather_frames(self.audio_encoder(audio, padding_mask), frame_index)
-        return self.generate(self.audio_map(picked)[..., None, None], faces), picked
+        heard = self.hear(audio, padding_mask, frame_index)
+        assert heard.encoding is not None
+        return self.make(heard.embedding, faces), gather_frames(heard.encoding, frame_index)
 
 
 def gather_frames(sequence: Tensor, frame_index: Tensor) -> Tensor:

@@ -6,13 +6,14 @@ Legend: B clips, T frames of a clip, N frames to make, D width of the audio enco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from synctalk.models.av_hubert import AVHubertConfig
 from synctalk.models.discriminator import DiscriminatorConfig
-from synctalk.models.generator import GeneratorConfig, TalkLipGenerator, gather_frames
+from synctalk.models.generator import GeneratorConfig, Heard, TalkLipGenerator, gather_frames
 from synctalk.section import section
 
 
@@ -61,26 +62,12 @@ class SyncTalklip(TalkLipGenerator):
         """Take over AV-SyncNet's encoder: a state dict of `AVHubert` without its pre-training head."""
         self.audio_encoder.w2v_model.load_state_dict(encoder_state)
 
-    def encode_audio(self, audio: Tensor, padding: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Normalised log filterbank [B, T, 104] -> f^a [B, T, D] and the audio embedding of each frame [B, T, C]."""
-        encoding = self.audio_encoder(audio, padding)
-        embedding = self.audio_map(encoding)
-        if hasattr(self, "audio_detail"):
-            embedding = embedding + self.audio_detail(audio)
-        return encoding, embedding
-
-    def make(self, embedding: Tensor, faces: Tensor, frame_index: Tensor) -> Tensor:
-        """Generated faces [N, 3, H, W] of the frames b·T + t in `frame_index`; `faces` as in
-        `FaceGenerator.generate`.
-        """
-        return self.generate(gather_frames(embedding, frame_index)[..., None, None], faces)
-
-    def forward(
-        self, audio: Tensor, padding_mask: Tensor | None, faces: Tensor, frame_index: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """As `TalkLipGenerator.forward`."""
-        encoding, embedding = self.encode_audio(audio, padding_mask)
-        return self.make(embedding, faces, frame_index), gather_frames(encoding, frame_index)
+    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
+        """As `TalkLipGenerator.hear`, with the detail of the sound added."""
+        heard = super().hear(sound, padding, frame_index)
+        if not hasattr(self, "audio_detail"):
+            return heard
+        return replace(heard, embedding=heard.embedding + gather_frames(self.audio_detail(sound), frame_index))
 
 
 def mask_lower_half(faces: Tensor) -> Tensor:

@@ -43,13 +43,15 @@ def first_uses(clip: Tensor, frame: Tensor) -> Tensor:
 
 
 class Supervisor:
-    """AV-SyncNet in eval mode, without gradients of its own.
+    """AV-SyncNet in eval mode, without gradients of its own: it gives the terms `lip_reading` and `contrastive`.
 
     Args:
         model: is frozen in place.
         samples: the clips that will be watched.
         crop: side of the lip reader's input, pixels.
     """
+
+    gives = frozenset({"lip_reading", "contrastive"})
 
     def __init__(self, model: AVSyncNet, samples: SampleCache, crop: int) -> None:
         self.model = model.eval().requires_grad_(False)

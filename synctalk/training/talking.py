@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from synctalk.checkpoints.typed import load_synctalklip
+from synctalk.checkpoints.typed import load_generator
+from synctalk.errors import UserError
 from synctalk.faces.crop import mouth_region
 from synctalk.losses.contrastive import contrastive_loss, draw_negatives
 from synctalk.losses.lip_reading import lip_reading_loss
 from synctalk.losses.reconstruction import reconstruction_loss
 from synctalk.losses.total import weighted_total
-from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.discriminator import FaceDiscriminator
-from synctalk.models.generator import gather_frames
+from synctalk.models.generator import FaceGenerator, Heard, TalkLipGenerator, gather_frames
 from synctalk.models.lip_reader import PAD
-from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig, generator_input
+from synctalk.models.synctalklip import generator_input
 from synctalk.section import section
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache, batch_numbers
+from synctalk.training.lip_sync import LipSyncSupervisor
 from synctalk.training.loop import TrainState, device, run_steps, step_seed
+from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
@@ -39,6 +42,12 @@ class GeneratorWeights:
     adversarial: float
     lip_reading: float
     contrastive: float
+    sync: float
+    """Wav2Lip's: of its expert (Prajwal et al. 2020, eq. 2)."""
+
+
+Watcher: TypeAlias = Supervisor | LipSyncSupervisor
+"""Frozen networks that watch the generated faces."""
 
 
 @section
@@ -58,18 +67,38 @@ class ContrastiveParams:
 class MethodParams:
     """One trained method (params.yaml: `methods.<name>`)."""
 
-    network: Literal["synctalklip"]
+    network: str
+    """A key of `training.networks.NETWORKS`."""
     supervisor: str
-    """Fine-tuned model that watches, and whose encoder the audio encoder begins as: a key of `finetune`."""
+    """Model folder of the frozen network that watches: a reader gives lip reading and the contrastive loss (and
+    SyncTalklip's audio encoder begins as its encoder), Wav2Lip's expert gives `sync`.
+    """
+    recipe: str
+    """How it is trained: a key of `train`."""
     audio_anchor: Literal["tuned", "frozen"]
     """Audio side of the contrastive loss: the generator's own encoder (base), or the supervisor's (variant freeze)."""
     contrastive: ContrastiveParams
     weights: GeneratorWeights
 
 
+Term = Literal["reconstruction", "adversarial", "lip_reading", "contrastive", "sync"]
+
+
+@section
+class PhaseParams:
+    """A phase of training (params.yaml: `train.<recipe>.phases.<name>`); it lasts until the next one begins."""
+
+    begin: int
+    """First step, 0-based."""
+    terms: tuple[Term, ...]
+    """Losses that are on, each with its weight of the method; the others are off."""
+    tuned_audio_layers: int
+    """Top layers of a pre-trained audio encoder that are trained; the rest of it stays frozen. Peers: 3."""
+
+
 @section
 class TrainParams:
-    """How generators are trained (params.yaml: `start` and `train`)."""
+    """How generators are trained (params.yaml: `start` and `train.<recipe>`)."""
 
     optim: OptimParams
     discriminator_optim: OptimParams
@@ -86,31 +115,47 @@ class TrainParams:
     adversarial_form: Literal["bce", "printed"]
     adversary_frames: int
     """Made frames of a step that the discriminator sees, drawn anew each step; 0 = all, as in the peers."""
-    tuned_audio_layers: int
-    """Top layers of the audio encoder that are trained; the rest of it stays frozen. Peers: 3."""
+    phases: dict[str, PhaseParams]
+    """In their order; the first begins at step 0."""
 
 
 RECONSTRUCTION_ONLY = MethodParams(
     network="synctalklip",
     supervisor="",
+    recipe="",
     audio_anchor="tuned",
     contrastive=ContrastiveParams(form="released", negatives="batch", temperature=1.0, margin=1.0),
-    weights=GeneratorWeights(reconstruction=1.0, adversarial=0.0, lip_reading=0.0, contrastive=0.0),
+    weights=GeneratorWeights(reconstruction=1.0, adversarial=0.0, lip_reading=0.0, contrastive=0.0, sync=0.0),
 )
 """The common start: eq. 7 alone."""
 
 
 def begin_generator(
-    config: SyncTalklipConfig, supervisor: AVSyncNet, start: Path | None, *, seed: int
-) -> tuple[SyncTalklip, FaceDiscriminator]:
-    """Generator and discriminator, fresh or from the model folder `start`; the audio encoder is the supervisor's."""
+    params: NetworkParams, network: str, supervisor: nn.Module, start: Path | None, *, seed: int
+) -> tuple[FaceGenerator, FaceDiscriminator]:
+    """Generator and discriminator, fresh or from the model folder `start`, as `network` takes them over.
+
+    Raises:
+        UserError: no such network, or it cannot begin with this supervisor.
+    """
+    if network not in NETWORKS:
+        raise UserError(network, "is no network", f"take one of {', '.join(NETWORKS)}")
+    begin = None if start is None else load_generator(start / "model.safetensors")
     torch.manual_seed(seed)
-    model = SyncTalklip(config, supervisor.config.encoder)
-    discriminator = FaceDiscriminator(config.discriminator)
-    if start is not None:
-        model.load_state_dict(load_synctalklip(start / "model.safetensors").state_dict())
-    model.begin_as(supervisor.encoder.w2v_model.state_dict())
-    return model, discriminator
+    model = NETWORKS[network](params, supervisor, begin)
+    return model, FaceDiscriminator(params.discriminator)
+
+
+def phase_at(phases: Mapping[str, PhaseParams], step: int) -> str:
+    """Name of the phase that `step` belongs to.
+
+    Raises:
+        UserError: none begins at step 0, or they do not begin one after the other.
+    """
+    begins = [phase.begin for phase in phases.values()]
+    if not begins or begins[0] != 0 or sorted(set(begins)) != begins:
+        raise UserError("phases", f"begin at {begins}", "let the first begin at 0, and each after the one before")
+    return [name for name, phase in phases.items() if phase.begin <= step][-1]
 
 
 def mouth_weights(face_size: int, mouth_weight: float) -> Tensor:
@@ -120,18 +165,8 @@ def mouth_weights(face_size: int, mouth_weight: float) -> Tensor:
     return weight
 
 
-def freeze_audio_encoder(model: SyncTalklip, tuned_layers: int) -> None:
-    """Leave a gradient in the top `tuned_layers` Transformer layers of the audio encoder and in its last norm only."""
-    encoder = model.audio_encoder.w2v_model
-    encoder.requires_grad_(False)
-    if tuned_layers > 0:
-        encoder.encoder.layer_norm.requires_grad_(True)
-        for layer in list(encoder.encoder.layers)[-tuned_layers:]:
-            layer.requires_grad_(True)
-
-
 def contrastive_term(
-    model: SyncTalklip,
+    model: TalkLipGenerator,
     supervisor: Supervisor,
     batch: TalkingFaceBatch,
     tuned_encoding: Tensor,
@@ -156,10 +191,55 @@ def contrastive_term(
     )
 
 
+def require_terms(model: FaceGenerator, supervisor: Watcher | None, method: MethodParams) -> None:
+    """Check that every term that has a weight can be had.
+
+    Raises:
+        UserError: the supervisor, or the network, does not give it.
+    """
+    given = {"reconstruction", "adversarial"} | (supervisor.gives if supervisor else set())
+    if not isinstance(model, TalkLipGenerator):
+        given -= {"contrastive"}
+    missing = [name for name, weight in vars(method.weights).items() if weight and name not in given]
+    if missing:
+        who = f"{method.network} with the supervisor {method.supervisor or 'none'}"
+        raise UserError("weights", f"{who} has no term {missing[0]}", "let its weight be 0, or take another supervisor")
+
+
+def watched_terms(
+    model: FaceGenerator,
+    supervisor: Watcher,
+    batch: TalkingFaceBatch,
+    heard: Heard,
+    generated: Tensor,
+    method: MethodParams,
+    params: TrainParams,
+    chance: torch.Generator,
+) -> dict[str, Tensor]:
+    """The terms that `supervisor` gives of the generated faces [N, 3, S, S]."""
+    if isinstance(supervisor, LipSyncSupervisor):
+        return {"sync": supervisor.sync_term(generated, batch)}
+    watched = supervisor.watch(generated, batch)
+    terms = {
+        "lip_reading": lip_reading_loss(
+            logits=watched.logits,
+            target=batch.speech.target.to(generated.device),
+            padding_index=PAD,
+            smoothing=params.smoothing,
+            reduction=params.lip_reduction,
+        )
+    }
+    if isinstance(model, TalkLipGenerator) and heard.encoding is not None:
+        terms["contrastive"] = contrastive_term(
+            model, supervisor, batch, heard.encoding, watched.video_encoding, method, chance
+        )
+    return terms
+
+
 def train_generator(
-    model: SyncTalklip,
+    model: FaceGenerator,
     discriminator: FaceDiscriminator,
-    supervisor: Supervisor | None,
+    supervisor: Watcher | None,
     samples: SampleCache,
     tokenizer: Tokenizer,
     method: MethodParams,
@@ -175,31 +255,40 @@ def train_generator(
     Args:
         model: the generator.
         discriminator: its adversary; trained where the adversarial weight is not 0.
-        supervisor: needed where the lip-reading or the contrastive weight is not 0.
+        supervisor: gives the terms beside reconstruction and the adversary's.
         samples: training clips.
         tokenizer: of the transcripts.
         method: losses, anchor, weights.
-        params: steps, windows, forms.
+        params: steps, phases, windows, forms.
         crop: side of the supervisor's video input, pixels.
         seed: of batches, windows and negatives.
         folder: scratch, for the checkpoint.
         label: of the progress bar.
+
+    Raises:
+        UserError: a term that has a weight cannot be had, the phases are out of order, or training diverged.
     """
     place = device()
+    require_terms(model, supervisor, method)
+    phase_at(params.phases, 0)
     model.channels_last().to(place).train()
-    freeze_audio_encoder(model, params.tuned_audio_layers)
+    # the optimiser owns what any phase trains
+    model.tune_audio_encoder(max(phase.tuned_audio_layers for phase in params.phases.values()))
     discriminator.to(place).train()
     adversary = Adversary(discriminator, params.discriminator_optim, params.adversarial_form)
     optimizer = Optimizer(model.parameters(), params.optim)
-    weights = vars(method.weights)
+    with_mel = model.hears == "mel" or isinstance(supervisor, LipSyncSupervisor)
     state = TrainState(
         modules={"generator": model, "discriminator": discriminator},
         optimizers={"generator": optimizer, "discriminator": adversary.optimizer},
     )
-    pixel_weight = mouth_weights(model.config.face_size, params.mouth_weight).to(place)
+    pixel_weight = mouth_weights(model.face_size, params.mouth_weight).to(place)
     long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.window_frames).tolist()
 
     def train_step(step: int) -> dict[str, float]:
+        phase = params.phases[phase_at(params.phases, step)]
+        model.tune_audio_encoder(phase.tuned_audio_layers)
+        weights = {name: weight * (name in phase.terms) for name, weight in vars(method.weights).items()}
         rng = np.random.default_rng([seed, step, 1])
         numbers = batch_numbers(len(long_enough), params.optim.batch_clips, seed, step)
         batch = talking_face_batch(
@@ -210,11 +299,13 @@ def train_generator(
             share=params.window_share,
             tokenizer=tokenizer,
             rng=rng,
+            with_mel=with_mel,
         )
         target = batch.target_faces.to(place, memory_format=torch.channels_last)
         faces = generator_input(target, batch.reference_faces.to(place))
-        encoding, embedding = model.encode_audio(batch.speech.audio.to(place), batch.speech.padding.to(place))
-        generated = model.make(embedding, faces, batch.frame_index.to(place))
+        sound, padding = batch.sound(model.hears).to(place), batch.speech.padding.to(place)
+        heard = model.hear(sound, padding, batch.frame_index.to(place))
+        generated = model.make(heard.embedding, faces)
         terms = {
             "reconstruction": reconstruction_loss(generated_faces=generated, target_faces=target, weight=pixel_weight)
         }
@@ -223,19 +314,9 @@ def train_generator(
             seen = torch.from_numpy(rng.permutation(len(target))[: params.adversary_frames or None]).to(place)
             scalars["discriminator"] = adversary.learn(target[seen], generated[seen], step)
             terms["adversarial"] = adversary.judge(generated[seen])
-        if supervisor is not None and (weights["lip_reading"] or weights["contrastive"]):
-            watched = supervisor.watch(generated, batch)
-            terms["lip_reading"] = lip_reading_loss(
-                logits=watched.logits,
-                target=batch.speech.target.to(place),
-                padding_index=PAD,
-                smoothing=params.smoothing,
-                reduction=params.lip_reduction,
-            )
+        if supervisor is not None and any(weights[name] for name in supervisor.gives):
             chance = torch.Generator().manual_seed(step_seed(seed, step))
-            terms["contrastive"] = contrastive_term(
-                model, supervisor, batch, encoding, watched.video_encoding, method, chance
-            )
+            terms |= watched_terms(model, supervisor, batch, heard, generated, method, params, chance)
         scalars["gradient_norm"] = optimizer.step(weighted_total(terms=terms, weights=weights), step)
         return {name: float(term.detach()) for name, term in terms.items()} | scalars
 

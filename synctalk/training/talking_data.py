@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synctalk.features import heard_rows
+from synctalk.models.generator import SoundKind
 from synctalk.training.data import SampleCache, SpeechBatch, collate_speech, pad_stack
 from synctalk.training.text import Tokenizer
 
@@ -26,6 +28,7 @@ class TalkingFaceBatch:
     Attributes:
         speech: the whole clips; its video is the real one.
         mouth: real mouth regions, uint8 [B, T, R, R].
+        mel: mel windows of the whole clips, [B, T, 80, 16]; None where nobody hears them.
         clip: clip of each frame to make, int64 [N].
         frame: its frame in that clip, int64 [N].
         target_faces: [N, 3, S, S], RGB 0..1.
@@ -37,6 +40,7 @@ class TalkingFaceBatch:
 
     speech: SpeechBatch
     mouth: Tensor
+    mel: Tensor | None
     clip: Tensor
     frame: Tensor
     target_faces: Tensor
@@ -50,6 +54,18 @@ class TalkingFaceBatch:
     def frame_index(self) -> Tensor:
         """Rows of a [B T, ...] table that belong to the frames to make, int64 [N]."""
         return self.clip * self.speech.padding.shape[1] + self.frame
+
+    def sound(self, kind: SoundKind) -> Tensor:
+        """The whole clips as a network hears them, [B, T, ...].
+
+        Raises:
+            ValueError: mel windows of a batch that was made without.
+        """
+        if kind == "fbank":
+            return self.speech.audio
+        if self.mel is None:
+            raise ValueError("this batch was made without mel windows")
+        return self.mel
 
 
 def draw_windows(n_frames: int, length: int, share: float, rng: np.random.Generator) -> list[int]:
@@ -83,8 +99,13 @@ def talking_face_batch(
     share: float,
     tokenizer: Tokenizer,
     rng: np.random.Generator,
+    with_mel: bool = False,
 ) -> TalkingFaceBatch:
-    """Draw windows and references from the clips `numbers` and collate. Clips shorter than `window` are not taken."""
+    """Draw windows and references from the clips `numbers` and collate. Clips shorter than `window` are not taken.
+
+    Raises:
+        UserError: `with_mel`, and a sample has no mel spectrogram.
+    """
     chosen = samples.read(numbers)
     clips, starts, targets, references, boxes, transforms = [], [], [], [], [], []
     for place, sample in enumerate(chosen):
@@ -100,9 +121,11 @@ def talking_face_batch(
             boxes.append(sample.boxes[span])
             transforms.append(sample.mouth_transforms[span])
     window_clip, window_start = torch.tensor(clips), torch.tensor(starts)
+    mel = [torch.from_numpy(heard_rows("mel", sample.mel, sample.row.n_frames)) for sample in chosen if with_mel]
     return TalkingFaceBatch(
         speech=collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, with_video=False),
         mouth=pad_stack([torch.from_numpy(sample.mouth) for sample in chosen]),
+        mel=pad_stack(mel) if mel else None,
         clip=window_clip.repeat_interleave(window),
         frame=(window_start[:, None] + torch.arange(window)).flatten(),
         target_faces=face_tensor(np.concatenate(targets)),

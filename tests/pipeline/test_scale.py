@@ -13,10 +13,12 @@ from import_closure import ROOT
 from pipeline.scale import DEFAULT, EXACTLY, apply_scale, read_scale, scale_names
 from synctalk.errors import UserError
 from synctalk.models.av_hubert import AVHubert
+from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.models.lip_reader import LipReader
-from synctalk.models.synctalklip import SyncTalklip
+from synctalk.models.sync_expert import SyncNetColor
 from synctalk.schema import Params, check
+from synctalk.training.networks import NETWORKS
 
 COMMITTED = ROOT / "params.yaml"
 
@@ -73,7 +75,11 @@ def test_paper_has_the_networks_of_the_paper(params: Path) -> None:
     reader = paper.av_syncnet
     with torch.device("meta"):
         encoder = AVHubert(reader.encoder)
-        generator = SyncTalklip(paper.generator, reader.encoder)
+        generator, rival = (
+            NETWORKS[name](paper.generator, AVSyncNet(reader, AlignmentConfig(kind="none", kernel=1)), None)
+            for name in ("synctalklip", "wav2lip")
+        )
+        expert = SyncNetColor(paper.wav2lip_expert.model)
         discriminator = FaceDiscriminator(paper.generator.discriminator)
         decoder = LipReader(reader).decoder
     assert len(encoder.encoder.layers) == 24
@@ -83,6 +89,8 @@ def test_paper_has_the_networks_of_the_paper(params: Path) -> None:
     # TalkLip's two networks, the generator with the encoder's width of 1024
     assert n_parameters(generator, ("audio_encoder",)) == 35_059_763
     assert n_parameters(discriminator) == 14_113_793
+    assert n_parameters(rival) == 36_298_035
+    assert n_parameters(expert) == 16_435_072
 
 
 def test_paper_has_five_iterations_each_on_the_one_before(params: Path) -> None:
@@ -96,7 +104,7 @@ def test_paper_has_five_iterations_each_on_the_one_before(params: Path) -> None:
 def test_paper_steps_and_weights_are_the_published_ones(params: Path) -> None:
     paper = at_scale("paper", params)
     assert paper.finetune["av_syncnet"].optim.steps == 180_000
-    assert paper.train.optim.steps == 60_000
+    assert paper.train["synctalklip"].optim.steps == 60_000
     assert paper.mouth_crop == 88
     assert paper.crop.face_size == paper.crop.mouth.size == 96
     weights = paper.methods["base"].weights

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import CROP, ENCODER, GENERATOR, reader, samples, tokenizer
+from tiny import CROP, ENCODER, NETWORKS, reader, samples, tokenizer
 
 from synctalk.losses.contrastive import draw_negatives
 from synctalk.models.av_syncnet import AVSyncNet, NeighbourConv
@@ -21,10 +21,10 @@ from synctalk.training.talking import (
     ContrastiveParams,
     GeneratorWeights,
     MethodParams,
+    PhaseParams,
     TrainParams,
     begin_generator,
     contrastive_term,
-    freeze_audio_encoder,
     train_generator,
 )
 from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
@@ -35,14 +35,20 @@ OPTIM = OptimParams(
 )  # fmt: skip
 TRAIN = TrainParams(
     optim=OPTIM, discriminator_optim=OPTIM, window_frames=4, window_share=0.1, mouth_weight=2.0, smoothing=0.1,
-    lip_reduction="mean", adversarial_form="bce", adversary_frames=0, tuned_audio_layers=1,
+    lip_reduction="mean", adversarial_form="bce", adversary_frames=0,
+    phases={
+        "whole": PhaseParams(
+            begin=0, terms=("reconstruction", "adversarial", "lip_reading", "contrastive"), tuned_audio_layers=1
+        )
+    },
 )  # fmt: skip
 METHOD = MethodParams(
     network="synctalklip",
-    supervisor="av_syncnet",
+    supervisor="models/finetune/av_syncnet",
+    recipe="synctalklip",
     audio_anchor="tuned",
     contrastive=ContrastiveParams(form="released", negatives="batch", temperature=1.0, margin=1.0),
-    weights=GeneratorWeights(reconstruction=1.0, adversarial=0.1, lip_reading=0.1, contrastive=0.1),
+    weights=GeneratorWeights(reconstruction=1.0, adversarial=0.1, lip_reading=0.1, contrastive=0.1, sync=0.0),
 )
 
 
@@ -145,9 +151,10 @@ def test_freeze_takes_the_contrastive_gradient_away_from_the_trained_encoder(
     tmp_path: Path, anchor: str, tuned_learns: bool
 ) -> None:
     supervisor, batch = a_batch(tmp_path)
-    model, _ = begin_generator(GENERATOR, supervisor.model, None, seed=0)
-    freeze_audio_encoder(model, 1)
-    encoding, _ = model.encode_audio(batch.speech.audio, batch.speech.padding)
+    model, _ = begin_generator(NETWORKS, "synctalklip", supervisor.model, None, seed=0)
+    model.tune_audio_encoder(1)
+    encoding = model.hear(batch.speech.audio, batch.speech.padding, batch.frame_index).encoding
+    assert encoding is not None
     video = torch.randn(*batch.speech.padding.shape, ENCODER.d_model)
     method = replace(METHOD, audio_anchor=anchor)
     loss = contrastive_term(model, supervisor, batch, encoding, video, method, torch.Generator().manual_seed(0))
@@ -158,19 +165,19 @@ def test_freeze_takes_the_contrastive_gradient_away_from_the_trained_encoder(
 
 
 def test_only_the_top_layers_of_the_audio_encoder_are_tuned() -> None:
-    model, _ = begin_generator(GENERATOR, reader(), None, seed=0)
-    freeze_audio_encoder(model, 1)
+    model, _ = begin_generator(NETWORKS, "synctalklip", reader(), None, seed=0)
+    model.tune_audio_encoder(1)
     trained = {name for name, p in model.audio_encoder.named_parameters() if p.requires_grad}
     assert trained
     assert all("layers.1." in name or "encoder.layer_norm" in name for name in trained)
-    freeze_audio_encoder(model, 0)
+    model.tune_audio_encoder(0)
     assert not any(p.requires_grad for p in model.audio_encoder.parameters())
     assert all(p.requires_grad for p in model.face_decoder_blocks.parameters())
 
 
 def test_the_generator_begins_with_the_supervisors_encoder() -> None:
     supervisor = reader()
-    model, _ = begin_generator(GENERATOR, supervisor, None, seed=0)
+    model, _ = begin_generator(NETWORKS, "synctalklip", supervisor, None, seed=0)
     ours, theirs = model.audio_encoder.w2v_model.state_dict(), supervisor.encoder.w2v_model.state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
@@ -181,7 +188,7 @@ def test_a_method_trains_and_the_frozen_parts_keep_their_bytes(tmp_path: Path, a
     watcher = reader(vocabulary=len(pieces))
     before = {key: value.clone() for key, value in watcher.state_dict().items()}
     supervisor = Supervisor(watcher, cache, CROP)
-    model, discriminator = begin_generator(GENERATOR, watcher, None, seed=0)
+    model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
     start = {key: value.clone() for key, value in model.state_dict().items()}
     method = replace(METHOD, audio_anchor=anchor)
     state = train_generator(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from overfit import OPTIM, assert_resumes, curve
-from tiny import CROP, GENERATOR, reader, samples, tokenizer
+from tiny import CROP, NETWORKS, reader, samples, tokenizer
 from torch import nn
 
 from synctalk.checkpoints import save
+from synctalk.features import normalise_fbank
 from synctalk.generation.faces import generate_faces
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache
@@ -21,6 +22,7 @@ from synctalk.training.talking import (
     RECONSTRUCTION_ONLY,
     GeneratorWeights,
     MethodParams,
+    PhaseParams,
     TrainParams,
     begin_generator,
     contrastive_term,
@@ -29,14 +31,15 @@ from synctalk.training.talking import (
 )
 from synctalk.training.talking_data import talking_face_batch
 
+TERMS = ("reconstruction", "adversarial", "lip_reading", "contrastive", "sync")
 TRAIN = TrainParams(
     optim=replace(OPTIM, steps=40), discriminator_optim=replace(OPTIM, lr=0.001), window_frames=4, window_share=0.2,
     mouth_weight=2.0, smoothing=0.1, lip_reduction="mean", adversarial_form="bce",
-    adversary_frames=0, tuned_audio_layers=1,
+    adversary_frames=0, phases={"whole": PhaseParams(begin=0, terms=TERMS, tuned_audio_layers=1)},
 )  # fmt: skip
 ALL_TERMS = replace(
     RECONSTRUCTION_ONLY,
-    weights=GeneratorWeights(reconstruction=1.0, adversarial=0.1, lip_reading=0.1, contrastive=0.1),
+    weights=GeneratorWeights(reconstruction=1.0, adversarial=0.1, lip_reading=0.1, contrastive=0.1, sync=0.0),
 )
 
 
@@ -56,9 +59,9 @@ def test_one_clip_is_learnt_from_reconstruction_alone_and_its_mouth_follows_the_
     # without the image skip: a network this small would go on copying the reference
     widths = (16,) * 4
     image = replace(
-        GENERATOR.image, image_skip=False, encoder_widths=widths, decoder_widths=widths, output_width=16, d_audio=16
+        NETWORKS.image, image_skip=False, encoder_widths=widths, decoder_widths=widths, output_width=16, d_audio=16
     )
-    model, discriminator = begin_generator(replace(GENERATOR, image=image), reader(), None, seed=0)
+    model, discriminator = begin_generator(replace(NETWORKS, image=image), "synctalklip", reader(), None, seed=0)
     adversary = {key: value.clone() for key, value in discriminator.state_dict().items()}
     params = replace(TRAIN, window_frames=8, optim=replace(OPTIM, steps=80))
     state = train_generator(
@@ -71,16 +74,16 @@ def test_one_clip_is_learnt_from_reconstruction_alone_and_its_mouth_follows_the_
     # no adversarial weight: the discriminator is not even looked at
     assert all(torch.equal(value, adversary[key]) for key, value in discriminator.state_dict().items())
     sample = cache[0]
-    made = generate_faces(model, sample.faces, sample.faces[:1], sample.fbank, np.arange(20), 8)
+    made = generate_faces(model, sample.faces, sample.faces[:1], normalise_fbank(sample.fbank), np.arange(20), 8)
     level = made[:, 60:80, 30:66].mean((1, 2, 3))
     assert level[dark].max() < level[~dark].min() - 20
 
 
 def test_a_model_that_made_faces_can_be_trained_on(tmp_path: Path) -> None:
     cache, pieces = samples(tmp_path / "shards", 1), tokenizer()
-    model, discriminator = begin_generator(GENERATOR, reader(), None, seed=0)
+    model, discriminator = begin_generator(NETWORKS, "synctalklip", reader(), None, seed=0)
     sample = cache[0]
-    generate_faces(model.eval(), sample.faces, sample.faces[:1], sample.fbank, np.arange(20), 8)
+    generate_faces(model.eval(), sample.faces, sample.faces[:1], normalise_fbank(sample.fbank), np.arange(20), 8)
     state = train_generator(
         model, discriminator, None, cache, pieces, RECONSTRUCTION_ONLY, replace(TRAIN, optim=replace(OPTIM, steps=1)),
         crop=CROP, seed=0, folder=tmp_path, label="test",
@@ -96,7 +99,7 @@ def test_a_run_that_is_cut_off_ends_with_the_same_bits(tmp_path: Path, cut_at: i
     params = replace(TRAIN, optim=replace(OPTIM, steps=4, batch_clips=2))
 
     def train(folder: Path) -> nn.Module:
-        model, discriminator = begin_generator(GENERATOR, watcher, None, seed=0)
+        model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
         supervisor = Supervisor(watcher, cache, CROP)
         train_generator(
             model, discriminator, supervisor, cache, pieces, ALL_TERMS, params, crop=CROP, seed=2, folder=folder,
@@ -115,7 +118,7 @@ def test_the_first_step_of_a_method_depends_on_each_of_its_weights(tmp_path: Pat
 
     def first_norm(name: str, **weights: float) -> float:
         (tmp_path / name).mkdir()
-        model, discriminator = begin_generator(GENERATOR, watcher, None, seed=0)
+        model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
         # as it begins, a discriminator this small hardly slopes
         for parameter in discriminator.parameters():
             parameter.data *= 3
@@ -127,7 +130,7 @@ def test_the_first_step_of_a_method_depends_on_each_of_its_weights(tmp_path: Pat
         return curve(state, "gradient_norm")[0]
 
     norm = first_norm("all")
-    for name in vars(ALL_TERMS.weights):
+    for name in supervisor.gives | {"reconstruction", "adversarial"}:
         assert abs(first_norm(name, **{name: 2.0}) - norm) > 1e-3 * norm, name
 
 
@@ -136,7 +139,7 @@ def test_conv_compares_neighbouring_frames_and_local_does_not(tmp_path: Path, ki
     torch.manual_seed(0)
     cache, pieces = samples(tmp_path, 1), tokenizer()
     supervisor = Supervisor(reader(kind, vocabulary=len(pieces)), cache, CROP)
-    model, _ = begin_generator(GENERATOR, supervisor.model, None, seed=0)
+    model, _ = begin_generator(NETWORKS, "synctalklip", supervisor.model, None, seed=0)
     batch = talking_face_batch(
         cache, [0], crop=CROP, window=4, share=0.0, tokenizer=pieces, rng=np.random.default_rng(3)
     )
@@ -161,10 +164,10 @@ def test_pixels_of_the_mouth_weigh_more() -> None:
 def test_a_method_begins_with_the_common_start_and_its_own_supervisors_encoder(tmp_path: Path) -> None:
     torch.manual_seed(0)
     first, second = reader(), reader()
-    start, _ = begin_generator(GENERATOR, first, None, seed=0)
+    start, _ = begin_generator(NETWORKS, "synctalklip", first, None, seed=0)
     save(start, tmp_path / "model.safetensors", {})
-    model, discriminator = begin_generator(GENERATOR, second, tmp_path, seed=1)
-    _, same_seed = begin_generator(GENERATOR, first, None, seed=1)
+    model, discriminator = begin_generator(NETWORKS, "synctalklip", second, tmp_path, seed=1)
+    _, same_seed = begin_generator(NETWORKS, "synctalklip", first, None, seed=1)
     theirs = {f"audio_encoder.w2v_model.{key}": value for key, value in second.encoder.w2v_model.state_dict().items()}
     for key, value in model.state_dict().items():
         assert torch.equal(value, theirs.get(key, start.state_dict()[key])), key
@@ -186,7 +189,7 @@ def test_the_adversary_sees_as_many_frames_as_it_is_told(
 
     monkeypatch.setattr(Adversary, "learn", learn)
     watcher = reader(vocabulary=len(pieces))
-    model, discriminator = begin_generator(GENERATOR, watcher, None, seed=0)
+    model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
     method = replace(RECONSTRUCTION_ONLY, weights=replace(RECONSTRUCTION_ONLY.weights, adversarial=0.1))
     params = replace(
         TRAIN, optim=replace(OPTIM, steps=2, batch_clips=2), adversary_frames=asked, window_frames=4, window_share=0.0

@@ -19,6 +19,7 @@ from synctalk.shards.read import ShardSet
 from synctalk.shards.records import Crop, npy
 from synctalk.shards.write import write_shards
 from synctalk.training.data import SampleCache
+from synctalk.training.networks import NetworkParams
 from synctalk.training.text import Tokenizer, TokenizerParams, train_tokenizer
 
 CROP = 24
@@ -61,6 +62,12 @@ SENTENCES = (
     "set white in o nine please",
     "place green with r six again",
 )
+NETWORKS = NetworkParams(
+    image=GENERATOR.image,
+    discriminator=GENERATOR.discriminator,
+    audio_detail=GENERATOR.audio_detail,
+    mel_widths=(2, 3, 4, 4),
+)
 
 
 def tokenizer() -> Tokenizer:
@@ -97,6 +104,7 @@ def samples(folder: Path, n_clips: int = 4, seed: int = 0) -> SampleCache:
         )  # fmt: skip
         fbank = rng.normal(size=(n, 104)).astype(np.float32)
         mfcc = rng.normal(size=(13, 4 * n)).astype(np.float32)
-        rows.append((clip, crop, {"fbank": npy(fbank), "mfcc": npy(mfcc)}))
+        mel = np.random.default_rng([seed, number]).uniform(-4, 4, (80, n * 16 // 5)).astype(np.float32)
+        rows.append((clip, crop, {"fbank": npy(fbank), "mfcc": npy(mfcc), "mel": npy(mel)}))
     write_shards(folder, rows, max_bytes=10**9)
     return SampleCache(ShardSet([folder], ["train"]))
