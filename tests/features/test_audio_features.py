@@ -11,6 +11,8 @@ from parity import pcm, reference
 from synctalk.features import (
     add_deltas,
     align_to_video,
+    heard_rows,
+    heard_sound,
     mel_spectrogram,
     mel_window_starts,
     mel_windows,
@@ -221,3 +223,19 @@ def test_torchaudio_loads_beside_any_build_of_torch() -> None:
     torchaudio = load_torchaudio()
     assert torchaudio.functional.melscale_fbanks(401, 55.0, 7600.0, 80, 16_000).shape == (401, 80)
     assert load_torchaudio() is torchaudio
+
+
+@pytest.mark.parametrize(("n", "n_frames"), [(16_000, 25), (16_001, 26), (100, 1), (3_000, 5), (0, 1)])
+def test_any_sound_has_a_mel_window_for_each_frame(n: int, n_frames: int) -> None:
+    rows = heard_sound("mel", np.random.default_rng(0).integers(-3000, 3000, n).astype(np.int16))
+    assert rows.shape == (n_frames, 80, 16)
+    assert rows.dtype == np.float32
+
+
+def test_what_a_network_hears_is_what_the_shards_hold() -> None:
+    pcm = np.random.default_rng(0).integers(-3000, 3000, 32_000).astype(np.int16)
+    stored = extract_features(pcm, 0, 50, ("fbank", "mel"))
+    np.testing.assert_array_equal(heard_rows("fbank", stored["fbank"], 50), normalise_fbank(stored["fbank"]))
+    np.testing.assert_array_equal(heard_sound("fbank", pcm)[:50], heard_rows("fbank", stored["fbank"], 50))
+    # the last 0.2 s of a clip hear one window; a sound's own end may lie a column later
+    np.testing.assert_array_equal(heard_sound("mel", pcm)[:45], heard_rows("mel", stored["mel"], 50)[:45])

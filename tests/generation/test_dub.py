@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -17,12 +17,14 @@ import torch
 from training.tiny import ENCODER, GENERATOR
 
 from synctalk.checkpoints.load import save
+from synctalk.checkpoints.typed import load_generator
 from synctalk.cli import main
 from synctalk.faces.crop import whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, make_detector
 from synctalk.generation.dub import OUTPUT_RATE, dub, look, shot_tracks
 from synctalk.media import probe, read_audio, read_video, write_audio, write_video
 from synctalk.media.probe import VideoStream
+from synctalk.models.generator import Wav2LipConfig, Wav2LipGenerator
 from synctalk.models.synctalklip import SyncTalklip
 
 CRF = 14.0
@@ -103,6 +105,18 @@ def test_a_dubbed_clip_keeps_all_but_the_face_and_says_the_new_sound(kit: Kit, t
     assert abs(correlation(heard, read_audio(video))) < 0.3
     with av.open(str(out)) as container:
         assert "generated" in container.metadata["comment"].lower()
+
+
+def test_a_published_wav2lip_dubs_by_the_same_command(kit: Kit, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    image = replace(GENERATOR.image, fold=1, image_skip=False, encoder_widths=(4,) * 7, encoder_residuals=(0,) * 7,
+                    decoder_widths=(4,) * 7, decoder_residuals=(0,) * 7, stem_kernel=7)  # fmt: skip
+    peer = Wav2LipGenerator(Wav2LipConfig(image=image, mel_widths=(2, 2, 3, 4)))
+    torch.save({"state_dict": {f"module.{key}": value for key, value in peer.state_dict().items()}}, tmp_path / "w.pth")
+    video, audio, out = kit.clips / "grid/bbaf2n.mpg", kit.clips / "grid/swiz3n.mpg", tmp_path / "out.mp4"
+    done = dub(load_generator(tmp_path / "w.pth"), kit.detector, video, audio, out, crf=CRF)
+    assert (done.n_frames, done.n_made) == (75, 75)
+    assert correlation(read_audio(out), read_audio(audio)) > 0.99
 
 
 def test_variable_frame_rate_keeps_its_time_stamps(kit: Kit, tmp_path: Path) -> None:
