@@ -106,9 +106,9 @@ def load_generator(path: Path) -> FaceGenerator:
 def turn_channels(model: FaceGenerator) -> None:
     """Make a generator of BGR faces one of RGB faces, in place, or the other way."""
     first = cast(Tensor, model.face_encoder_blocks.get_parameter("0.0.conv_block.0.weight"))
-    first.copy_(first.unflatten(1, (2, 3, -1)).flip(2).flatten(1, 3))
+    first.copy_(torch.unflatten(first, 1, (2, 3, -1)).flip(2).flatten(1, 3))
     for last in model.output_block[1].parameters():
-        last.copy_(last.unflatten(0, (3, -1)).flip(0).flatten(0, 1))
+        last.copy_(torch.unflatten(last, 0, (3, -1)).flip(0).flatten(0, 1))
 
 
 def _load(network: type[N], kind: str, path: Path) -> N:

@@ -64,7 +64,7 @@ def train_lip_sync(
         wanted = (starts[:, None] + np.arange(WINDOW)).flatten().tolist()
         faces = sample.faces[wanted] if samples.keeps(number) else sample.some_faces(wanted)
         mel = heard_rows("mel", sample.mel, n_frames)[starts]
-        return face_tensor(faces).unflatten(0, (-1, WINDOW)), torch.from_numpy(mel)[:, None]
+        return torch.unflatten(face_tensor(faces), 0, (-1, WINDOW)), torch.from_numpy(mel)[:, None]
 
     def train_step(step: int) -> dict[str, float]:
         rng = np.random.default_rng([seed, step, 1])
@@ -72,7 +72,7 @@ def train_lip_sync(
         drawn = [draw(long_enough[number], rng) for number in numbers]
         faces = expert_faces(torch.cat([faces for faces, _ in drawn]).to(place))
         audio, face = model(torch.cat([mel for _, mel in drawn]).to(place), faces)
-        audio, face = (embedding.unflatten(0, (-1, params.windows)) for embedding in (audio, face))
+        audio, face = (torch.unflatten(embedding, 0, (-1, params.windows)) for embedding in (audio, face))
         loss = sync_expert_loss(audio=audio, face=face)
         nearest = cosines(audio[:, None], face[:, :, None]).detach().argmax(-1)
         right = nearest == torch.arange(params.windows, device=place)
@@ -107,8 +107,8 @@ class LipSyncSupervisor:
         if length < WINDOW:
             raise ValueError(f"the expert sees {WINDOW} frames at a time; window_frames is {length}")
         count = length // WINDOW
-        faces = generated_faces.unflatten(0, (n_windows, length))[:, : count * WINDOW]
-        first = batch.frame_index.unflatten(0, (n_windows, length))[:, : count * WINDOW : WINDOW].flatten()
+        faces = torch.unflatten(generated_faces, 0, (n_windows, length))[:, : count * WINDOW]
+        first = torch.unflatten(batch.frame_index, 0, (n_windows, length))[:, : count * WINDOW : WINDOW].flatten()
         mel = gather_frames(batch.sound("mel"), first)[:, None].to(place)
-        audio, face = self.model(mel, expert_faces(faces.flatten(0, 1).unflatten(0, (-1, WINDOW))))
+        audio, face = self.model(mel, expert_faces(torch.unflatten(faces.flatten(0, 1), 0, (-1, WINDOW))))
         return sync_loss(audio=audio, face=face)
