@@ -50,6 +50,7 @@ def main(
             Tokenizer.load(tokenizer),
             entry,
             params,
+            held_out=SampleCache(ShardSet([shards], ["val"])) if params.validation.every else None,
             crop=crop,
             seed=seed,
             folder=folder,
@@ -57,7 +58,9 @@ def main(
         )
         out.mkdir(parents=True, exist_ok=True)
         save(model, out / "model.safetensors", {"method": method, "seed": seed})
-        save(discriminator, out / "discriminator.safetensors", {"method": method, "seed": seed})
+        won, lost = state.modules["duel"].get_buffer("times").tolist()
+        about = {"method": method, "seed": seed, "times_won": won, "times_lost": lost}
+        save(discriminator, out / "discriminator.safetensors", about)
         write_curves(out / "curves.csv", state.curves)
 
 

@@ -34,6 +34,7 @@ def main(reader: Path, shards: str, tokenizer: Path, out: Path) -> None:
             Tokenizer.load(tokenizer),
             RECONSTRUCTION_ONLY,
             params,
+            held_out=SampleCache(ShardSet([shards], ["val"])) if params.validation.every else None,
             crop=crop,
             seed=seed,
             folder=folder,

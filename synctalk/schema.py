@@ -28,8 +28,9 @@ from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.observer import ObserverParams
 from synctalk.training.pretrain import PretrainSection
 from synctalk.training.probe import ProbeParams
+from synctalk.training.schedule import phase_at
 from synctalk.training.sync_expert import SyncExpertParams
-from synctalk.training.talking import MethodParams, TrainParams, phase_at
+from synctalk.training.talking import MethodParams, TrainParams
 from synctalk.training.text import TokenizerParams
 
 

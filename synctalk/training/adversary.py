@@ -2,12 +2,54 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Literal
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
 from synctalk.losses.adversarial import discriminator_loss, generator_loss
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.training.optim import Optimizer, OptimParams
+
+SURE = 0.02
+"""Mean distance from 0 and 1 within which the discriminator is sure."""
+PATIENCE = 50
+"""Steps in a row after which a duel counts as decided."""
+
+
+class Duel(nn.Module):
+    """Notices a discriminator that has won, so that its gradient teaches the generator nothing, or has lost.
+
+    The counts are buffers, so that a checkpoint holds them.
+
+    Attributes:
+        in_row: decided steps in a row, int64 [2]: won, lost.
+        times: how often each went on for `PATIENCE` steps, int64 [2].
+    """
+
+    in_row: Tensor
+    times: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("in_row", torch.zeros(2, dtype=torch.int64))
+        self.register_buffer("times", torch.zeros(2, dtype=torch.int64))
+
+    def note(self, real: Tensor, fake: Tensor) -> Literal["won", "lost"] | None:
+        """Take note of the probabilities of a step; the outcome, at the step that decides it.
+
+        It has won where it is sure of real and generated faces and right, and lost where it is sure and wrong about
+        either kind.
+        """
+        mean_real, mean_fake = float(real.detach().mean()), float(fake.detach().mean())
+        won = mean_real > 1 - SURE and mean_fake < SURE
+        lost = mean_real < SURE or mean_fake > 1 - SURE
+        self.in_row.copy_((self.in_row + 1) * torch.tensor([won, lost], device=self.in_row.device))
+        decided = self.in_row == PATIENCE
+        self.times.add_(decided)
+        return ("won" if decided[0] else "lost") if decided.any() else None
 
 
 class Adversary:
@@ -26,6 +68,7 @@ class Adversary:
         self.discriminator = discriminator
         self.optimizer = Optimizer(discriminator.parameters(), optim)
         self.form = form
+        self.duel = Duel()
 
     def learn(self, real_faces: Tensor, fake_faces: Tensor, step: int) -> float:
         """One update on real and generated faces [N, 3, S, S]; the loss L_disc (eq. 9)."""
@@ -34,6 +77,9 @@ class Adversary:
         real, fake = both.chunk(2)
         loss = discriminator_loss(real=real, fake=fake, form=self.form)
         self.optimizer.step(loss, step)
+        if outcome := self.duel.note(real, fake):
+            what = f"the discriminator has {outcome}, sure of itself for {PATIENCE} steps"
+            tqdm.write(f"step {step}: {what}; another learning rate or adversarial weight may help", sys.stderr)
         return float(loss.detach())
 
     def judge(self, fake_faces: Tensor) -> Tensor:

@@ -149,6 +149,7 @@ def run_steps(
     folder: Path,
     label: str,
     log_every: int = 10,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train until `n_steps` steps are done, going on from `folder/checkpoint.pt` where there is one.
 
@@ -160,6 +161,7 @@ def run_steps(
         folder: scratch folder of the run.
         label: of the progress bar.
         log_every: steps between rows of the curves.
+        is_over: asked before every step; true ends the run early.
 
     Raises:
         UserError: losses or gradients were not finite for `MAX_FAULTS` steps in a row, see `note_faults`.
@@ -169,7 +171,7 @@ def run_steps(
         state.load(checkpoint)
     saved_at = time.monotonic()
     with progress_bar(total=n_steps, initial=state.step, desc=label, unit="step") as bar, repeatable():
-        while state.step < n_steps:
+        while state.step < n_steps and not is_over():
             torch.manual_seed(step_seed(seed, state.step))
             scalars = train_step(state.step)
             note_faults(state, scalars, label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from synctalk.checkpoints.typed import load_generator
 from synctalk.errors import UserError
@@ -29,6 +30,7 @@ from synctalk.training.lip_sync import LipSyncSupervisor
 from synctalk.training.loop import TrainState, device, run_steps, step_seed
 from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.schedule import Average, PhaseParams, Schedule, ValidationParams
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
 from synctalk.training.text import Tokenizer
@@ -81,21 +83,6 @@ class MethodParams:
     weights: GeneratorWeights
 
 
-Term = Literal["reconstruction", "adversarial", "lip_reading", "contrastive", "sync"]
-
-
-@section
-class PhaseParams:
-    """A phase of training (params.yaml: `train.<recipe>.phases.<name>`); it lasts until the next one begins."""
-
-    begin: int
-    """First step, 0-based."""
-    terms: tuple[Term, ...]
-    """Losses that are on, each with its weight of the method; the others are off."""
-    tuned_audio_layers: int
-    """Top layers of a pre-trained audio encoder that are trained; the rest of it stays frozen. Peers: 3."""
-
-
 @section
 class TrainParams:
     """How generators are trained (params.yaml: `start` and `train.<recipe>`)."""
@@ -117,6 +104,11 @@ class TrainParams:
     """Made frames of a step that the discriminator sees, drawn anew each step; 0 = all, as in the peers."""
     phases: dict[str, PhaseParams]
     """In their order; the first begins at step 0."""
+    validation: ValidationParams
+    ema_decay: float
+    """Decay of the moving average of the weights, which is what is kept in the end; 0 = the weights themselves, as in
+    the peers.
+    """
 
 
 RECONSTRUCTION_ONLY = MethodParams(
@@ -144,18 +136,6 @@ def begin_generator(
     torch.manual_seed(seed)
     model = NETWORKS[network](params, supervisor, begin)
     return model, FaceDiscriminator(params.discriminator)
-
-
-def phase_at(phases: Mapping[str, PhaseParams], step: int) -> str:
-    """Name of the phase that `step` belongs to.
-
-    Raises:
-        UserError: none begins at step 0, or they do not begin one after the other.
-    """
-    begins = [phase.begin for phase in phases.values()]
-    if not begins or begins[0] != 0 or sorted(set(begins)) != begins:
-        raise UserError("phases", f"begin at {begins}", "let the first begin at 0, and each after the one before")
-    return [name for name, phase in phases.items() if phase.begin <= step][-1]
 
 
 def mouth_weights(face_size: int, mouth_weight: float) -> Tensor:
@@ -236,6 +216,38 @@ def watched_terms(
     return terms
 
 
+@torch.no_grad()
+def validate(
+    model: FaceGenerator,
+    held_out: SampleCache,
+    tokenizer: Tokenizer,
+    params: TrainParams,
+    pixel_weight: Tensor,
+    *,
+    crop: int,
+    seed: int,
+) -> float:
+    """Reconstruction loss (eq. 7) of a window of each of the first clips held out: the same windows every time."""
+    place = pixel_weight.device
+    long_enough = np.flatnonzero(held_out.shards.rows.numbers("n_frames") >= params.window_frames).tolist()
+    batch = talking_face_batch(
+        held_out,
+        long_enough[: params.validation.clips],
+        crop=crop,
+        window=params.window_frames,
+        share=0.0,
+        tokenizer=tokenizer,
+        rng=np.random.default_rng([seed, 2]),
+        with_mel=model.hears == "mel",
+    )
+    target = batch.target_faces.to(place)
+    model.eval()
+    heard = model.hear(batch.sound(model.hears).to(place), batch.speech.padding.to(place), batch.frame_index.to(place))
+    generated = model.make(heard.embedding, generator_input(target, batch.reference_faces.to(place)))
+    model.train()
+    return float(reconstruction_loss(generated_faces=generated, target_faces=target, weight=pixel_weight))
+
+
 def train_generator(
     model: FaceGenerator,
     discriminator: FaceDiscriminator,
@@ -245,6 +257,7 @@ def train_generator(
     method: MethodParams,
     params: TrainParams,
     *,
+    held_out: SampleCache | None = None,
     crop: int,
     seed: int,
     folder: Path,
@@ -260,6 +273,7 @@ def train_generator(
         tokenizer: of the transcripts.
         method: losses, anchor, weights.
         params: steps, phases, windows, forms.
+        held_out: clips for validation; needed where `params.validation` asks for it.
         crop: side of the supervisor's video input, pixels.
         seed: of batches, windows and negatives.
         folder: scratch, for the checkpoint.
@@ -270,7 +284,7 @@ def train_generator(
     """
     place = device()
     require_terms(model, supervisor, method)
-    phase_at(params.phases, 0)
+    schedule = Schedule(params.phases, params.optim.steps, params.validation.patience)
     model.channels_last().to(place).train()
     # the optimiser owns what any phase trains
     model.tune_audio_encoder(max(phase.tuned_audio_layers for phase in params.phases.values()))
@@ -278,15 +292,19 @@ def train_generator(
     adversary = Adversary(discriminator, params.discriminator_optim, params.adversarial_form)
     optimizer = Optimizer(model.parameters(), params.optim)
     with_mel = model.hears == "mel" or isinstance(supervisor, LipSyncSupervisor)
+    average = Average(model, params.ema_decay) if params.ema_decay else None
+    modules = {"generator": model, "discriminator": discriminator, "schedule": schedule, "duel": adversary.duel}
     state = TrainState(
-        modules={"generator": model, "discriminator": discriminator},
+        modules=modules | ({"average": average} if average else {}),
         optimizers={"generator": optimizer, "discriminator": adversary.optimizer},
     )
     pixel_weight = mouth_weights(model.face_size, params.mouth_weight).to(place)
+    checks = params.validation
     long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.window_frames).tolist()
 
     def train_step(step: int) -> dict[str, float]:
-        phase = params.phases[phase_at(params.phases, step)]
+        at = schedule.step_at(step)
+        phase = schedule.phase(at)
         model.tune_audio_encoder(phase.tuned_audio_layers)
         weights = {name: weight * (name in phase.terms) for name, weight in vars(method.weights).items()}
         rng = np.random.default_rng([seed, step, 1])
@@ -312,15 +330,26 @@ def train_generator(
         scalars: dict[str, float] = {}
         if weights["adversarial"]:
             seen = torch.from_numpy(rng.permutation(len(target))[: params.adversary_frames or None]).to(place)
-            scalars["discriminator"] = adversary.learn(target[seen], generated[seen], step)
+            scalars["discriminator"] = adversary.learn(target[seen], generated[seen], at)
             terms["adversarial"] = adversary.judge(generated[seen])
         if supervisor is not None and any(weights[name] for name in supervisor.gives):
             chance = torch.Generator().manual_seed(step_seed(seed, step))
             terms |= watched_terms(model, supervisor, batch, heard, generated, method, params, chance)
-        scalars["gradient_norm"] = optimizer.step(weighted_total(terms=terms, weights=weights), step)
+        scalars["gradient_norm"] = optimizer.step(weighted_total(terms=terms, weights=weights), at)
+        if average:
+            average.update(model, step)
+        if held_out is not None and checks.every and (at + 1) % checks.every == 0:
+            scalars["validation"] = validate(model, held_out, tokenizer, params, pixel_weight, crop=crop, seed=seed)
+            if ended := schedule.validated(scalars["validation"], at):
+                tqdm.write(f"{label}: phase {ended} ends early, at step {at} of its schedule", sys.stderr)
         return {name: float(term.detach()) for name, term in terms.items()} | scalars
 
-    run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
+    def is_over() -> bool:
+        return schedule.step_at(state.step) >= params.optim.steps
+
+    run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label, is_over=is_over)
+    if average:
+        average.write_to(model)
     for module in (model, discriminator):
         module.cpu().eval()
     return state

@@ -20,15 +20,14 @@ from synctalk.generation.faces import generate_faces
 from synctalk.losses.lip_sync import sync_expert_loss, sync_loss
 from synctalk.models.sync_expert import SyncExpertConfig, SyncNetColor
 from synctalk.training.lip_sync import LipSyncParams, LipSyncSupervisor, expert_faces, train_lip_sync
+from synctalk.training.schedule import PhaseParams, ValidationParams, phase_at
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking import (
     RECONSTRUCTION_ONLY,
     GeneratorWeights,
     MethodParams,
-    PhaseParams,
     TrainParams,
     begin_generator,
-    phase_at,
     train_generator,
 )
 from synctalk.training.talking_data import talking_face_batch
@@ -47,7 +46,7 @@ PHASES = {
 TRAIN = TrainParams(
     optim=replace(OPTIM, steps=4, batch_clips=2), discriminator_optim=replace(OPTIM, lr=0.001), window_frames=5,
     window_share=0.0, mouth_weight=2.0, smoothing=0.1, lip_reduction="mean", adversarial_form="bce",
-    adversary_frames=0, phases=PHASES,
+    adversary_frames=0, ema_decay=0.0, validation=ValidationParams(every=0, clips=0, patience=0), phases=PHASES,
 )  # fmt: skip
 
 

@@ -16,12 +16,12 @@ from synctalk.models.synctalklip import generator_input, mask_lower_half
 from synctalk.training.data import pad_stack
 from synctalk.training.finetune import front_end_features
 from synctalk.training.optim import OptimParams
+from synctalk.training.schedule import PhaseParams, ValidationParams
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking import (
     ContrastiveParams,
     GeneratorWeights,
     MethodParams,
-    PhaseParams,
     TrainParams,
     begin_generator,
     contrastive_term,
@@ -35,7 +35,8 @@ OPTIM = OptimParams(
 )  # fmt: skip
 TRAIN = TrainParams(
     optim=OPTIM, discriminator_optim=OPTIM, window_frames=4, window_share=0.1, mouth_weight=2.0, smoothing=0.1,
-    lip_reduction="mean", adversarial_form="bce", adversary_frames=0,
+    lip_reduction="mean", adversarial_form="bce", adversary_frames=0, ema_decay=0.0,
+    validation=ValidationParams(every=0, clips=0, patience=0),
     phases={
         "whole": PhaseParams(
             begin=0, terms=("reconstruction", "adversarial", "lip_reading", "contrastive"), tuned_audio_layers=1

@@ -17,12 +17,12 @@ from synctalk.features import normalise_fbank
 from synctalk.generation.faces import generate_faces
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache
+from synctalk.training.schedule import PhaseParams, ValidationParams
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking import (
     RECONSTRUCTION_ONLY,
     GeneratorWeights,
     MethodParams,
-    PhaseParams,
     TrainParams,
     begin_generator,
     contrastive_term,
@@ -35,7 +35,9 @@ TERMS = ("reconstruction", "adversarial", "lip_reading", "contrastive", "sync")
 TRAIN = TrainParams(
     optim=replace(OPTIM, steps=40), discriminator_optim=replace(OPTIM, lr=0.001), window_frames=4, window_share=0.2,
     mouth_weight=2.0, smoothing=0.1, lip_reduction="mean", adversarial_form="bce",
-    adversary_frames=0, phases={"whole": PhaseParams(begin=0, terms=TERMS, tuned_audio_layers=1)},
+    adversary_frames=0, ema_decay=0.0,
+    validation=ValidationParams(every=0, clips=0, patience=0),
+    phases={"whole": PhaseParams(begin=0, terms=TERMS, tuned_audio_layers=1)},
 )  # fmt: skip
 ALL_TERMS = replace(
     RECONSTRUCTION_ONLY,
