@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.readers import reader_figures, score_reader, write_readings
+from synctalk.faces.align import MouthParams
 from synctalk.jobs import content_key, scratch, write_json
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params import load, load_entry
@@ -30,10 +32,11 @@ def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, readin
     folders = [join(shards, corpus) for corpus in params.corpora]
     samples = SampleCache(ShardSet(folders, TRAIN_SPLITS))
     model = begin_reader(config, params, start, len(pieces), seed=seed)
+    mouth = load_entry("crop", "mouth", MouthParams)
     with scratch(f"finetune-{name}", params, config, seed, content_key(start, tokenizer)) as folder:
         state = finetune(model, samples, pieces, params, crop=crop, seed=seed, folder=folder, label=f"finetune {name}")
         out.mkdir(parents=True, exist_ok=True)
-        save(model, out / "model.safetensors", {"name": name, "seed": seed})
+        save(model, out / "model.safetensors", {"name": name, "seed": seed, "crop": crop, "mouth": asdict(mouth)})
         write_curves(out / "curves.csv", state.curves)
     test = SampleCache(ShardSet(folders, ["test"]))
     read = score_reader(model, pieces, test, crop=crop, beam=load("evaluate", EvaluateParams).beam)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.faces.align import MouthParams
 from synctalk.jobs import content_key, scratch
 from synctalk.models.lip_reader import LipReaderConfig
-from synctalk.params import load
+from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_labels
@@ -25,12 +27,17 @@ def main(iteration: str, source: Path, shards: str, clusters: Path, out: Path) -
     samples = SampleCache(ShardSet([join(shards, corpus) for corpus in section.corpora], TRAIN_SPLITS))
     labels = read_labels(clusters, samples)
     model = begin_iteration(config, params, labels, source, seed=seed)
+    mouth = load_entry("crop", "mouth", MouthParams)
     with scratch(f"pretrain-{iteration}", params, config, seed, content_key(clusters, source)) as folder:
         state = pretrain(
             model, samples, labels, params, crop=crop, seed=seed, folder=folder, label=f"pretrain {iteration}"
         )
         out.mkdir(parents=True, exist_ok=True)
-        save(model, out / "model.safetensors", {"iteration": iteration, "seed": seed})
+        save(
+            model,
+            out / "model.safetensors",
+            {"iteration": iteration, "seed": seed, "crop": crop, "mouth": asdict(mouth)},
+        )
         write_curves(out / "curves.csv", state.curves)
 
 

@@ -10,6 +10,7 @@ import typer
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_supervisor
+from synctalk.faces.align import MouthParams
 from synctalk.jobs import content_key, scratch
 from synctalk.models.sync_expert import SyncNetColor
 from synctalk.params import load, load_entry
@@ -18,7 +19,7 @@ from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.lip_sync import LipSyncSupervisor
 from synctalk.training.loop import set_threads, write_curves
 from synctalk.training.networks import NetworkParams
-from synctalk.training.supervisor import Supervisor
+from synctalk.training.supervisor import Supervisor, require_mouth
 from synctalk.training.talking import MethodParams, TrainParams, begin_generator, train_generator
 from synctalk.training.text import Tokenizer
 
@@ -39,6 +40,8 @@ def main(
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
     network = load_supervisor(supervisor / "model.safetensors")
     model, discriminator = begin_generator(config, entry.network, network, start, seed=seed)
+    if not isinstance(network, SyncNetColor):
+        require_mouth(supervisor / "model.safetensors", crop, load_entry("crop", "mouth", MouthParams))
     watcher = LipSyncSupervisor(network) if isinstance(network, SyncNetColor) else Supervisor(network, samples, crop)
     began_with = [*content_key(supervisor, start), samples.shards.digest]
     with scratch(f"train-{method}", params, entry, config, seed, began_with) as folder:

@@ -19,6 +19,7 @@ from synctalk.checkpoints.kinds import KINDS, Kind
 from synctalk.checkpoints.peers import check_entries, unwrap, with_batch_counters
 from synctalk.checkpoints.safetensors_file import (
     config_from_json,
+    read_header,
     read_safetensors,
     write_safetensors,
 )
@@ -74,6 +75,18 @@ def save(network: nn.Module, path: str | Path, metadata: Mapping[str, Any] | Non
     configs = {name: asdict(config) for name, config in KINDS[kind].describe(network).items()}
     header = {"kind": kind, "configs": configs, "metadata": dict(metadata or {})}
     write_safetensors(Path(path), network.state_dict(), header)
+
+
+def metadata_of(path: str | Path) -> dict[str, Any]:
+    """What one of our files says beside its weights, as it was given to `save`.
+
+    Raises:
+        UserError: damaged, or not written by `save`.
+    """
+    metadata = read_header(Path(path)).get("metadata")
+    if not isinstance(metadata, dict):
+        raise UserError(path, "does not say how it was made", "make it again with `dvc repro`")
+    return metadata
 
 
 def found_kinds(path: str | Path) -> tuple[list[str], bool]:

@@ -10,13 +10,17 @@ Legend: B clips, T frames, W windows of L made frames, N = W L, R side of a mout
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synctalk.checkpoints.load import metadata_of
+from synctalk.errors import UserError
+from synctalk.faces.align import MouthParams
 from synctalk.faces.warp import paste_mouth
 from synctalk.features.roi_input import centre_crop, standardise
 from synctalk.models.av_syncnet import AVSyncNet
@@ -34,6 +38,25 @@ class Watched:
 
     logits: Tensor
     video_encoding: Tensor
+
+
+def require_mouth(reader: Path, crop: int, mouth: MouthParams) -> None:
+    """Check that a reader was made for the mouth regions that it is to watch.
+
+    Args:
+        reader: its file.
+        crop: side of the video input of this run, pixels.
+        mouth: how this run's mouth regions are cut.
+
+    Raises:
+        UserError: another region or side, or the file does not say.
+    """
+    metadata = metadata_of(reader)
+    said = {"crop": metadata.get("crop"), **(metadata.get("mouth") or {})}
+    for key, value in {"crop": crop, **asdict(mouth)}.items():
+        if said.get(key) != value:
+            what = f"reads mouth regions of {key} {said.get(key)}, those of this run have {key} {value}"
+            raise UserError(reader, what, "train it again with `dvc repro`")
 
 
 def first_uses(clip: Tensor, frame: Tensor) -> Tensor:

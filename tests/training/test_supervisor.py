@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,9 @@ import pytest
 import torch
 from tiny import CROP, ENCODER, NETWORKS, reader, samples, tokenizer
 
+from synctalk.checkpoints import save
+from synctalk.errors import UserError
+from synctalk.faces.align import MouthParams
 from synctalk.losses.contrastive import draw_negatives
 from synctalk.models.av_syncnet import AVSyncNet, NeighbourConv
 from synctalk.models.synctalklip import generator_input, mask_lower_half
@@ -17,7 +20,7 @@ from synctalk.training.data import pad_stack
 from synctalk.training.finetune import front_end_features
 from synctalk.training.optim import OptimParams
 from synctalk.training.schedule import PhaseParams, ValidationParams
-from synctalk.training.supervisor import Supervisor
+from synctalk.training.supervisor import Supervisor, require_mouth
 from synctalk.training.talking import (
     ContrastiveParams,
     GeneratorWeights,
@@ -209,3 +212,20 @@ def test_negatives_of_one_clip_stay_in_it_where_asked() -> None:
     group = torch.tensor([0] * 10 + [1] * 10)
     negatives = draw_negatives(20, group, torch.Generator().manual_seed(0))[:9]
     assert bool((group[negatives] == group[None]).all())
+
+
+def test_a_reader_of_other_mouth_regions_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    mouth = MouthParams(mode="mean_face", size=48, centre_px=96, window_frames=1)
+    save(reader(), path, {"crop": 44, "mouth": asdict(mouth)})
+    require_mouth(path, 44, mouth)
+    for crop, other, words in (
+        (40, mouth, "crop 44, those of this run have crop 40"),
+        (44, replace(mouth, mode="centre"), "mode mean_face, those of this run have mode centre"),
+        (44, replace(mouth, window_frames=12), "window_frames 1, those of this run have window_frames 12"),
+    ):
+        with pytest.raises(UserError, match=words):
+            require_mouth(path, crop, other)
+    save(reader(), path, {"name": "of an older version"})
+    with pytest.raises(UserError, match="reads mouth regions of crop None"):
+        require_mouth(path, 44, mouth)
