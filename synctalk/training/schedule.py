@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +115,7 @@ class Average(nn.Module):
         decay = min(self.decay, (1 + step) / (10 + step))
         learnt = {name for name, _ in model.named_parameters()}
         for name, value in model.state_dict().items():
-            kept = cast(Tensor, self.get_buffer(name.replace(".", "/")))
+            kept = self.get_buffer(name.replace(".", "/"))
             if name in learnt:
                 kept.lerp_(value, 1 - decay)
             else:
