@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
@@ -18,6 +18,7 @@ from synctalk.jobs import STATE_DIR
 from synctalk.workers import die_with_parent
 
 TIMINGS = STATE_DIR / "timings.jsonl"
+Recipe = TypeVar("Recipe")
 
 
 def _record(stage: str, wall_s: float) -> None:
@@ -32,6 +33,17 @@ def _record(stage: str, wall_s: float) -> None:
     }
     with TIMINGS.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def required_recipe(judge: str, recipe: Recipe | None) -> Recipe:
+    """The recipe of a judge for which no published checkpoint is named.
+
+    Raises:
+        UserError: there is none.
+    """
+    if recipe is None:
+        raise UserError(judge, "has neither a checkpoint nor a recipe", "set one of the two")
+    return recipe
 
 
 def run(main: Callable[..., Any]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.stage import run
+from pipeline.stage import required_recipe, run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_lip_reader
-from synctalk.errors import UserError
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.readers import reader_figures, score_conformer, write_readings
 from synctalk.faces.align import MouthParams
@@ -31,16 +30,13 @@ def trained(params: ConformerParams, shards: str, tokenizer: Path, front_end: Pa
     """The Conformer that the section asks for."""
     if params.checkpoint:
         return published_conformer(params)
-    if params.recipe is None:
-        raise UserError("conformer", "has neither a checkpoint nor a recipe", "set one of the two")
+    recipe = required_recipe("conformer", params.recipe)
     seed, crop = load("seed", int), load("mouth_crop", int)
-    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in params.recipe.corpora], TRAIN_SPLITS))
+    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in recipe.corpora], TRAIN_SPLITS))
     weights = front_end / "model.safetensors"
     with scratch("conformer", params, seed, crop, content_key(tokenizer, weights), samples.shards.digest) as folder:
         units = Units.of_tokenizer(tokenizer.read_bytes())
-        return train_conformer(
-            samples, units, load_lip_reader(weights), params.recipe, crop=crop, seed=seed, folder=folder
-        )
+        return train_conformer(samples, units, load_lip_reader(weights), recipe, crop=crop, seed=seed, folder=folder)
 
 
 def main(shards: str, tokenizer: Path, front_end: Path, out: Path, readings: Path, metrics: Path) -> None:

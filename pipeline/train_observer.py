@@ -6,9 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.stage import run
+from pipeline.stage import required_recipe, run
 from synctalk.checkpoints import save
-from synctalk.errors import UserError
 from synctalk.faces.align import MouthParams
 from synctalk.jobs import content_key, scratch
 from synctalk.params import load, load_entry
@@ -36,12 +35,11 @@ def main(name: str, shards: str, tokenizer: Path, out: Path) -> None:
     if params.checkpoint:
         write_observer(published_observer(Path(params.checkpoint)), about, out)
         return
-    if params.recipe is None:
-        raise UserError(f"observers.{name}", "has neither a checkpoint nor a recipe", "set one of the two")
-    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in params.recipe.corpora], TRAIN_SPLITS))
+    recipe = required_recipe(f"observers.{name}", params.recipe)
+    samples = SampleCache(ShardSet([join(shards, corpus) for corpus in recipe.corpora], TRAIN_SPLITS))
     with scratch(f"observer-{name}", params, seed, crop, content_key(tokenizer), samples.shards.digest) as folder:
         pieces = Tokenizer.load(tokenizer)
-        observer = train_observer(samples, pieces, params.recipe, crop=crop, seed=seed, folder=folder)
+        observer = train_observer(samples, pieces, recipe, crop=crop, seed=seed, folder=folder)
         write_observer(observer, about, out)
 
 

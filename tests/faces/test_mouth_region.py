@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from parity import formula, reference
+from parity import assert_close, formula, note, reference
 
 from synctalk.errors import ClipError
 from synctalk.faces import align
@@ -119,16 +119,19 @@ def test_regions_are_those_of_av_huberts_preparation(shared: Path, monkeypatch: 
     n_frames, height, width = peer[f"{name}.shape"][:3]
     frames = formula(shared).video(int(n_frames), int(height), int(width))
     landmarks = peer[f"{name}.interpolated"].astype(np.float32)
-    first = fit_similarity(window_means(landmarks[:, LAYOUTS[68].stable], 12)[0], template)
-    np.testing.assert_allclose(first, peer[f"{name}.first_matrix"][:2], rtol=1e-5, atol=1e-5)
+    # the peer's precision; tracks are kept in single precision, which moves the matrix by 3e-5 pixels
+    stable = list(LAYOUTS[68].stable)
+    window = peer[f"{name}.interpolated"][:12, stable].mean(0)
+    first = fit_similarity(window, peer["template"][stable].astype(np.float64))
+    assert_close(np.vstack([first, [0, 0, 1]]), peer[f"{name}.first_matrix"], 1e-6)
     regions = crop_mouth(
         np.ascontiguousarray(frames[..., ::-1]), mouth_transforms(landmarks, PEER, (height, width)), 96
     )
     difference = np.abs(regions[peer[f"{name}.roi_index"]].astype(int) - peer[f"{name}.gray"])
-    assert np.percentile(difference, 99) <= 1
+    assert note(peer[f"{name}.gray"], float(np.percentile(difference, 99)), 1)
     # the mean of every region; the peer cuts off fractions where OpenCV rounds: half a level
     blue_green_red = peer[f"{name}.roi_mean"] @ [0.114, 0.587, 0.299]
-    np.testing.assert_allclose(regions.mean((1, 2)) - 0.5, blue_green_red, atol=0.3)
+    assert note(peer[f"{name}.roi_mean"], float(np.abs(regions.mean((1, 2)) - 0.5 - blue_green_red).max()), 0.3)
 
 
 def test_published_tracks_may_have_68_points_and_nothing_odd(tmp_path: Path) -> None:

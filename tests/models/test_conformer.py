@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from parity import assert_same_network, filled, normal, reference
+from parity import assert_close, assert_same_network, filled, normal, reference
 from torch import Tensor
 
 from synctalk.models.conformer import BLANK, Conformer, ConformerConfig, RelativeAttention, relative_positions
@@ -71,7 +71,7 @@ def test_joint_beam_search_is_the_peers(shared: Path, peer_small: Conformer, bea
     found = joint_beam_search(peer_small, encoder_out, JointBeamConfig(beam=beam, ctc_weight=weight))
     spoken = found[0].tokens.tolist()
     assert tokens.tolist() in (spoken, [PEER_SMALL.eos, *spoken])
-    assert found[0].score == pytest.approx(float(theirs[f"{name}.score"]), abs=1e-4)
+    assert_close(found[0].score, theirs[f"{name}.score"], 1e-4)
 
 
 def test_video_model_has_the_released_size() -> None:
