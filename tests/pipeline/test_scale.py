@@ -99,6 +99,16 @@ def test_paper_has_five_iterations_each_on_the_one_before(params: Path) -> None:
     assert [entry.clusters.layer for entry in iterations.values()] == [0, 9, 12, 12, 12]
     assert [entry.source for entry in list(iterations.values())[1:]] == [f"models/pretrain/it{i}" for i in (1, 2, 3, 4)]
     assert [entry.masking for entry in iterations.values()] == ["feature"] * 4 + ["input"]
+    assert {entry.start for entry in iterations.values()} == {"scratch"}
+    # the released configurations: video is masked, and a modality dropped, in the last iteration alone
+    assert {(entry.audio_mask_prob, entry.audio_mask_length) for entry in iterations.values()} == {(0.8, 10)}
+    assert [entry.video_mask_prob for entry in iterations.values()] == [0.0] * 4 + [0.3]
+    assert iterations["it5"].video_mask_length == 5
+    assert [entry.modality_dropout for entry in iterations.values()] == [0.0] * 4 + [0.5]
+    assert {entry.audio_dropout for entry in iterations.values()} == {0.5}
+    assert [entry.optim.steps for entry in iterations.values()] == [400_000] * 4 + [600_000]
+    assert [entry.optim.warmup_steps for entry in iterations.values()] == [32_000] * 4 + [48_000]
+    assert {entry.alpha for entry in iterations.values()} == {1.0}
 
 
 def test_paper_steps_and_weights_are_the_published_ones(params: Path) -> None:

@@ -13,7 +13,7 @@ from tiny import CROP, ENCODER, samples
 from torch import nn
 
 from synctalk.checkpoints import save
-from synctalk.training.clusters import ClusterParams
+from synctalk.training.clusters import ClusterParams, cluster_corpora, read_labels, write_clusters
 from synctalk.training.pretrain import LABEL_OFFSET, PretrainParams, begin_iteration, pretrain
 
 PARAMS = PretrainParams(
@@ -84,3 +84,27 @@ def test_an_iteration_begins_fresh_or_with_the_encoder_of_the_last(tmp_path: Pat
     assert torch.equal(onward.label_embs_concat, fresh.label_embs_concat)
     assert torch.equal(again.encoder.layers[0].fc1.weight, fresh.encoder.layers[0].fc1.weight)
     assert not torch.equal(fresh.encoder.layers[0].fc1.weight, last.encoder.layers[0].fc1.weight)
+
+
+def test_five_iterations_each_cluster_what_the_last_has_learnt(tmp_path: Path) -> None:
+    """The chain of the paper with its changes: counts, layers, and masks on the inputs at the end."""
+    cache, source = samples(tmp_path / "shards", 3), tmp_path / "no model yet"
+    counts, layers = (4, 4, 6, 8, 10), (0, 1, 2, 2, 2)
+    for number, (n_clusters, layer) in enumerate(zip(counts, layers, strict=True), start=1):
+        last = number == 5
+        params = replace(
+            PARAMS,
+            clusters=replace(PARAMS.clusters, n_clusters=n_clusters, layer=layer),
+            masking="input" if last else "feature",
+            modality_dropout=0.5 if last else 0.0,
+            optim=replace(OPTIM, steps=2, batch_clips=2),
+        )
+        folder = tmp_path / f"it{number}"
+        write_clusters(folder, cache, cluster_corpora(cache, source, params.clusters, crop=CROP, seed=0))
+        labels = read_labels(folder, cache)
+        model = begin_iteration(ENCODER, params, labels, source, seed=0)
+        assert (model.config.n_labels, model.config.masking) == (n_clusters + LABEL_OFFSET, params.masking)
+        state = pretrain(model, cache, labels, params, crop=CROP, seed=0, folder=folder, label=f"it{number}")
+        assert np.isfinite(curve(state, "masked_prediction")).all()
+        save(model, folder / "model.safetensors", {})
+        source = folder
