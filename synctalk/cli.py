@@ -1,13 +1,19 @@
-"""The command line: `synctalk doctor`, `dub`, `plan`, `score`, `study` and `weights`."""
+"""The command line: `synctalk doctor`, `dub`, `plan`, `score`, `study` and `weights`.
+
+Nothing heavy is imported before a command needs it: `--help` and shell completion answer at once.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from synctalk import __version__, cli_study, cli_weights
 from synctalk.cli_doctor import doctor
@@ -15,7 +21,31 @@ from synctalk.cli_plan import plan
 from synctalk.cli_score import score
 from synctalk.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Talking faces: corpora and videos.")
+DEBUG = "--debug"
+EXIT_INPUT, EXIT_USAGE, EXIT_DEFECT, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_CODES = (
+    f"Exit status: 0 done; {EXIT_INPUT} bad input, or something that was checked is wrong; {EXIT_USAGE} wrong usage; "
+    f"{EXIT_DEFECT} a defect of the program; {EXIT_INTERRUPTED} interrupted."
+)
+
+
+class AnywhereDebug(TyperGroup):
+    """Takes `--debug` after the command too, where people put it."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        stop = args.index("--") if "--" in args else len(args)
+        if DEBUG in args[:stop]:
+            args = [DEBUG, *(word for word in args[:stop] if word != DEBUG), *args[stop:]]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=AnywhereDebug,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Talking faces: corpora and videos.",
+    epilog=EXIT_CODES,
+)
 app.add_typer(cli_study.app, name="study")
 app.add_typer(cli_weights.app, name="weights")
 app.command()(doctor)
@@ -38,9 +68,15 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the trace of an error; may stand anywhere.")] = False,
 ) -> None:
-    """Talking faces by SyncTalklip."""
+    """Talking faces: lip-sync videos, score them, and see to corpora, weights and machine.
+
+    Example: synctalk doctor
+    """
 
 
 @app.command()
@@ -56,11 +92,15 @@ def dub(
     min_score: Annotated[float, typer.Option(help="Faces below this score are not seen, 0..1.")] = 0.6,
     crf: Annotated[float, typer.Option(help="Quality of the video, 0 (best) to 51.")] = 14.0,
     lossless: Annotated[bool, typer.Option(help="Keep untouched pixels exactly; few players show such files.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Make the person in VIDEO say AUDIO.
 
     Example: synctalk dub speaker.mp4 speech.wav -o dubbed.mp4 --weights face_detection_yunet_2023mar.onnx
     """
+    import json
+    from dataclasses import asdict
+
     from synctalk.checkpoints.typed import load_generator
     from synctalk.faces.detect import DetectorParams, make_detector
     from synctalk.generation.dub import dub as run_dub
@@ -71,14 +111,52 @@ def dub(
     if not model.is_file():
         raise UserError(model, "is not there", "train one with `dvc repro`, or give --model")
     done = run_dub(load_generator(model), faces, video, audio, out, crf=crf, lossless=lossless)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **asdict(done)}, sort_keys=True))
+        return
     typer.echo(f"{out}: {done.n_frames} frames, {done.n_made} of them with a new face")
     if done.cut_s > 0:
         typer.echo(f"the sound outlasts the video: its last {done.cut_s:.2f} s were cut", err=True)
 
 
+def _stop(line: str, status: int) -> NoReturn:
+    """End with one line on stderr."""
+    typer.echo(line, err=True)
+    raise SystemExit(status)
+
+
 def main() -> None:
-    """Entry point: a `UserError` becomes one line on stderr and exit status 1."""
+    """Entry point: whatever goes wrong is one line on stderr and an exit status of `EXIT_CODES`.
+
+    With `--debug` an error shows its trace as well.
+    """
+    debug = DEBUG in sys.argv
     try:
-        app()
+        status = app(prog_name="synctalk", standalone_mode=False)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        if debug:
+            traceback.print_exc()
+        sys.exit(f"error: {error}")  # status 1
+    except (KeyboardInterrupt, typer.Abort):
+        _stop("error: interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # `synctalk weights list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_INPUT)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's usage errors, in whatever module typer keeps them
+            _usage(error)
+        if debug:
+            raise
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        _stop(f"error: a defect of synctalk, not of its input ({detail}); add {DEBUG} for the trace", EXIT_DEFECT)
+    sys.exit(status or 0)
+
+
+def _usage(error: Exception) -> NoReturn:
+    """One line for wrong usage; help where no command was given."""
+    context, message = getattr(error, "ctx", None), getattr(error, "message", "")
+    path = context.command_path if context else "synctalk"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        _stop(message, EXIT_USAGE)
+    text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    _stop(f"error: {text} See `{path} --help`.", EXIT_USAGE)

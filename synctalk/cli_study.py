@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +55,7 @@ def build(
     seed: Annotated[int, typer.Option(help="Of the choice of clips and of who rates what.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Pixels of the square frames; even.")] = 320,
     crf: Annotated[float, typer.Option(min=0, max=51, help="Quality of the videos, 0 (best) to 51.")] = 16.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
 ) -> None:
     """Blind videos and share them out to raters.
 
@@ -78,6 +80,11 @@ def build(
     for note in built.notes:
         typer.echo(note, err=True)
     loads = sorted({len(names) for names in built.key.raters.values()})
+    if as_json:
+        shown = {"videos": videos, "methods": sorted(sources), "videos_of_rater": loads, "out": str(out)}
+        shown |= {"key": str(key), "links": str(links_path(key))}
+        typer.echo(json.dumps(shown, sort_keys=True))
+        return
     each = " or ".join(map(str, loads))
     typer.echo(f"{out}: {videos} videos of {len(sources)} methods, {raters} raters with {each} videos each")
     typer.echo(f"hand out {out}/ or run `synctalk study serve {out}`; the raters' codes are in {links_path(key)}")
@@ -90,7 +97,10 @@ def serve(
     answers: Annotated[Path, typer.Option(help="Folder that the answers are saved in.")] = Path("answers"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8765,
 ) -> None:
-    """Show the study on this machine and save the answers as they are given."""
+    """Show the study on this machine and save the answers as they are given.
+
+    Example: synctalk study serve study --answers answers
+    """
     from synctalk.study.serve import StudyServer
 
     with StudyServer(folder, answers, port) as server:
@@ -107,18 +117,24 @@ def collect(
     key: Annotated[Path, typer.Option(help="Key that `study build` wrote.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the results.")] = Path("results/study"),
     strict: Annotated[bool, typer.Option(help="Fail where anything at all is wrong with the answers.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Check and merge answers: means, deviations, intervals, agreement, table 5.
 
     What is wrong with an answer is named in one line each, and listed in findings.csv. In the default folder the result
     is where `dvc repro` looks for table 5.
+
+    Example: synctalk study collect answers --key study-key.json
     """
     from synctalk.study.collect import collect_study
 
     summary, findings = collect_study(answers, key, out)
     for finding in findings:
         typer.echo(finding.line, err=True)
-    typer.echo((out / "table5.md").read_text(encoding="utf-8"))
-    typer.echo(f"{summary['n_ratings']} ratings of {summary['n_videos']} videos are in {out}")
+    if as_json:
+        typer.echo(json.dumps(summary, sort_keys=True))
+    else:
+        typer.echo((out / "table5.md").read_text(encoding="utf-8"))
+        typer.echo(f"{summary['n_ratings']} ratings of {summary['n_videos']} videos are in {out}")
     if strict and findings:
         raise UserError(out / "findings.csv", f"lists {len(findings)} things that are wrong", "see the lines above")

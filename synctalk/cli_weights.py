@@ -37,6 +37,7 @@ def import_(
 def verify(
     file: Annotated[Path, typer.Argument(help="Any file of weights.")],
     sha256: Annotated[str | None, typer.Option(help="What it must be; by default what FILE.sha256 says.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print path and checksum as JSON.")] = False,
 ) -> None:
     """Compare FILE with its SHA-256; exit status 1 where it differs.
 
@@ -44,7 +45,11 @@ def verify(
     """
     from synctalk.checkpoints.importing import verify as check
 
-    typer.echo(f"{file}: as it should be, sha256 {check(file, sha256)}")
+    found = check(file, sha256)
+    if as_json:
+        typer.echo(json.dumps({"path": str(file), "sha256": found}, sort_keys=True))
+        return
+    typer.echo(f"{file}: as it should be, sha256 {found}")
 
 
 @app.command("list")

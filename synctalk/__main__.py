@@ -1,0 +1,5 @@
+"""`python -m synctalk`: the command line."""
+
+from synctalk.cli import main
+
+main()
