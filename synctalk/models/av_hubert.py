@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from synctalk.models.masking import SpanMasks
 from synctalk.models.resnet import FrontEndConfig, VideoFrontEnd
-from synctalk.models.transformer import EncoderLayer
+from synctalk.models.transformer import EncoderLayer, recomputed
 from synctalk.section import section
 from synctalk.timebase import STACKED_FBANK
 
@@ -113,11 +113,16 @@ class PositionalConv(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Positional convolution and the Transformer layers."""
+    """Positional convolution and the Transformer layers.
+
+    Attributes:
+        recompute: whether training computes the layers again in the backward pass instead of keeping what they hold.
+    """
 
     def __init__(self, config: AVHubertConfig) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False
         self.pos_conv = nn.Sequential(
             PositionalConv(config.d_model, config.pos_conv_kernel, config.pos_conv_groups), nn.GELU()
         )
@@ -148,7 +153,7 @@ class Encoder(nn.Module):
         x = F.dropout(x, config.dropout, self.training)
         for block in self.layers[:layer]:
             if not self.training or torch.rand(()) > config.layerdrop:
-                x = block(x, attend)
+                x = recomputed(block, x, attend) if self.recompute else block(x, attend)
         return self.layer_norm(x) if config.layer_norm_first and layer is None else x
 
 

@@ -10,6 +10,14 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+def recomputed(layer: nn.Module, *inputs: object) -> Tensor:
+    """`layer(*inputs)`, keeping only the inputs for the backward pass, which computes the layer again with the same
+    dropout: the same gradient for a third more time."""
+    out: Tensor = checkpoint(layer, *inputs, use_reentrant=False) if torch.is_grad_enabled() else layer(*inputs)
+    return out
 
 
 class Attention(nn.Module):

@@ -6,7 +6,7 @@ Legend: B clips, T frames of the longest clip of the batch, R side of the mouth 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from synctalk.errors import UserError
 from synctalk.features import normalise_fbank
 from synctalk.features.roi_input import roi_input
 from synctalk.models.lip_reader import EOS
@@ -69,6 +70,73 @@ def batch_numbers(n_clips: int, batch: int, seed: int, step: int) -> list[int]:
     """Clips of batch `step`: one shuffled epoch after the other, without a gap between them."""
     places = range(step * batch, (step + 1) * batch)
     return [int(_permutation(n_clips, seed, place // n_clips)[place % n_clips]) for place in places]
+
+
+def length_classes(n_frames: Sequence[int]) -> NDArray[np.int64]:
+    """Frames that each clip counts as: the upper end of its class, at most an eighth above the class before it.
+
+    The last class ends with the longest clip.
+    """
+    ends = [1]
+    while ends[-1] < max(n_frames):
+        ends.append(ends[-1] + max(1, ends[-1] // 8))
+    ends[-1] = max(n_frames)
+    found: NDArray[np.int64] = np.array(ends)[np.searchsorted(ends, n_frames)]
+    return found
+
+
+class FrameBatches:
+    """Batches of clips of like length, each as many clips as fit into `batch_frames` padded frames.
+
+    Clips are sorted by length class, those of a class in an order that is drawn anew each epoch, cut into batches, and
+    the batches shuffled. The classes' ends alone say where to cut, so that every epoch has as many batches and a step's
+    batch follows from its number.
+
+    Args:
+        n_frames: of every clip.
+        batch_frames: clips of a batch times the longest of them, at most.
+        seed: of the order.
+
+    Raises:
+        UserError: a clip is longer than a batch.
+    """
+
+    def __init__(self, n_frames: Sequence[int], batch_frames: int, seed: int) -> None:
+        self.classes = length_classes(n_frames)
+        self.seed = seed
+        if self.classes.max() > batch_frames:
+            raise UserError(
+                f"batch_frames: {batch_frames}",
+                f"a clip of {max(n_frames)} frames does not fit",
+                "raise batch_frames, or lower max_segment_s of the corpus",
+            )
+        self.ends: list[int] = []
+        begin = 0
+        for place, frames in enumerate(np.sort(self.classes)):
+            if (place + 1 - begin) * frames > batch_frames:
+                self.ends.append(place)
+                begin = place
+        self.ends.append(len(self.classes))
+        self._epoch = -1
+
+    def __call__(self, step: int) -> list[int]:
+        """Clips of batch `step`, from 0."""
+        epoch, place = divmod(step, len(self.ends))
+        if epoch != self._epoch:
+            order = _permutation(len(self.classes), self.seed, epoch)
+            self._by_length = order[np.argsort(self.classes[order], kind="stable")]
+            self._places = np.random.default_rng([self.seed, epoch, 1]).permutation(len(self.ends))
+            self._epoch = epoch
+        chosen = int(self._places[place])
+        begin = self.ends[chosen - 1] if chosen else 0
+        return [int(number) for number in self._by_length[begin : self.ends[chosen]]]
+
+
+def batches(samples: SampleCache, batch_clips: int, batch_frames: int, seed: int) -> Callable[[int], list[int]]:
+    """What gives the clips of every step: `FrameBatches`, or `batch_numbers` where `batch_frames` is 0."""
+    if batch_frames:
+        return FrameBatches([row.n_frames for row in samples.shards.rows], batch_frames, seed)
+    return lambda step: batch_numbers(len(samples), batch_clips, seed, step)
 
 
 class StepSampler(Sampler[list[int]]):

@@ -19,7 +19,7 @@ from synctalk.losses.total import weighted_total
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.lip_reader import EOS, PAD, LipReaderConfig
 from synctalk.section import section
-from synctalk.training.data import SampleCache, SpeechBatch, batch_numbers, pad_stack, speech_batch
+from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
 from synctalk.training.loop import TrainState, device, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.text import Tokenizer
@@ -46,6 +46,10 @@ class FinetuneParams:
 
     start: str
     """Model file to begin with: a pre-trained AV-HuBERT, or another fine-tuned model."""
+    batch_frames: int
+    """Frames of a batch, padding included, in batches of clips of like length; 0: `optim.batch_clips` clips a batch."""
+    recompute: bool
+    """Compute the encoder's layers again in the backward pass: far less memory, a third more time, the same weights."""
     corpora: tuple[str, ...]
     alignment: AlignmentConfig
     temperature: float
@@ -55,6 +59,9 @@ class FinetuneParams:
     """Label smoothing."""
     freeze: Literal["none", "front_end"]
     """`front_end`: the video front end stays as pre-trained; its output is computed once and kept."""
+    freeze_steps: int
+    """Steps in which the whole encoder stays as pre-trained, batch norms too, before it is tuned (the peer's
+    `freeze_finetune_updates`, where batch norms go on averaging)."""
     optim: OptimParams
 
 
@@ -111,6 +118,9 @@ def finetune(
     if params.freeze == "front_end":
         front_end.requires_grad_(False).eval()
         kept = front_end_features(model, samples, crop)
+    model.encoder.w2v_model.encoder.recompute = params.recompute
+    tuned = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
+    batch_of = batches(samples, params.optim.batch_clips, params.batch_frames, seed)
     optimizer = Optimizer(model.parameters(), params.optim)
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
     weights = vars(params.weights)
@@ -135,9 +145,11 @@ def finetune(
         return reading.encoder_out, decoder, ctc
 
     def train_step(step: int) -> dict[str, float]:
-        if params.freeze == "front_end":
-            front_end.eval()
-        numbers = batch_numbers(len(samples), params.optim.batch_clips, seed, step)
+        frozen = step < params.freeze_steps
+        front_end.train(not frozen and params.freeze == "none")
+        for parameter in tuned:
+            parameter.requires_grad_(not frozen)
+        numbers = batch_of(step)
         rng = None if kept else np.random.default_rng([seed, step, 1])
         batch = speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=not kept)
         video = pad_stack([kept[number] for number in numbers]) if kept else batch.video
@@ -156,5 +168,7 @@ def finetune(
         return {name: float(term.detach()) for name, term in terms.items()} | {"gradient_norm": norm}
 
     run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
+    for parameter in tuned:
+        parameter.requires_grad_()
     model.cpu().eval()
     return state

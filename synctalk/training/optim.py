@@ -14,14 +14,20 @@ from synctalk.section import section
 
 @section
 class OptimParams:
-    """Adam and its schedule: linear warm-up, then decay to `final_lr_ratio` of the peak over the steps that remain."""
+    """Adam and its schedule: linear warm-up, the peak held, then decay to `final_lr_ratio` of it over the steps that
+    remain.
+
+    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there.
+    """
 
     steps: int
     batch_clips: int
     lr: float
     """Peak learning rate."""
     warmup_steps: int
-    decay: Literal["none", "linear", "cosine"]
+    hold_steps: int
+    """Steps at the peak after the warm-up."""
+    decay: Literal["none", "linear", "cosine", "exponential"]
     final_lr_ratio: float
     beta1: float
     beta2: float
@@ -35,9 +41,12 @@ def lr_factor(params: OptimParams, step: int) -> float:
     """Share of the peak learning rate at `step` (0-based), 0..1."""
     if step < params.warmup_steps:
         return (step + 1) / params.warmup_steps
-    done = (step - params.warmup_steps) / max(1, params.steps - params.warmup_steps)
-    if params.decay == "none":
+    begin = params.warmup_steps + params.hold_steps
+    if params.decay == "none" or step < begin:
         return 1.0
+    done = (step - begin) / max(1, params.steps - begin)
+    if params.decay == "exponential":
+        return float(params.final_lr_ratio**done)
     remaining = 1 - done if params.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done))
     return params.final_lr_ratio + (1 - params.final_lr_ratio) * remaining
 

@@ -17,7 +17,7 @@ from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.masking import draw_span_masks
 from synctalk.section import section
 from synctalk.training.clusters import ClusterParams
-from synctalk.training.data import SampleCache, batch_numbers, pad_stack, speech_batch
+from synctalk.training.data import SampleCache, batches, pad_stack, speech_batch
 from synctalk.training.loop import TrainState, device, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 
@@ -33,6 +33,10 @@ class PretrainParams:
     """What the clusters are made of: the shards (MFCC), or the model file of the iteration before."""
     start: Literal["scratch", "source"]
     """`scratch`, or `source`: begin with the weights of the iteration before."""
+    batch_frames: int
+    """Frames of a batch, padding included, in batches of clips of like length; 0: `optim.batch_clips` clips a batch."""
+    recompute: bool
+    """Compute the encoder's layers again in the backward pass: far less memory, a third more time, the same weights."""
     clusters: ClusterParams
     optim: OptimParams
     masking: Literal["input", "feature"]
@@ -86,15 +90,15 @@ def pretrain(
     """
     place = device()
     model.to(place).train()
+    model.encoder.recompute = params.recompute
     optimizer = Optimizer(model.parameters(), params.optim)
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
+    batch_of = batches(samples, params.optim.batch_clips, params.batch_frames, seed)
     targets = [torch.from_numpy(row) + LABEL_OFFSET for row in labels]
 
     def train_step(step: int) -> dict[str, float]:
         rng = np.random.default_rng([seed, step, 1])
-        batch = speech_batch(
-            samples, batch_numbers(len(samples), params.optim.batch_clips, seed, step), crop=crop, rng=rng
-        )
+        batch = speech_batch(samples, batch_of(step), crop=crop, rng=rng)
         masks = draw_span_masks(
             batch.n_frames.numpy(),
             batch.padding.shape[1],

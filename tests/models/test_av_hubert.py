@@ -90,6 +90,28 @@ def test_post_norm_and_added_modalities_are_the_peers(shared: Path) -> None:
     assert_same_network(model.extract(*peer_inputs(shared)), theirs)
 
 
+def test_recomputed_layers_give_the_same_gradient_with_dropout() -> None:
+    """One draw of chance before each pass; masks of dropout and skipped layers are the same in the second pass."""
+    torch.manual_seed(0)
+    config = replace(PEER_SMALL, n_layers=4, dropout=0.3, attention_dropout=0.3, activation_dropout=0.3, layerdrop=0.3)
+    encoder = AVHubert(config).encoder.train()
+    x, padding = torch.randn(2, 9, 64), torch.arange(9)[None] >= torch.tensor([[9], [6]])
+    gradients, kept = [], []
+    for recompute in (False, True):
+        encoder.recompute = recompute
+        encoder.zero_grad()
+        saved: list[int] = []
+        torch.manual_seed(1)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, saved=saved: saved.append(t.numel()) or t, lambda t: t):
+            loss = encoder(x, padding).square().sum()
+        loss.backward()
+        gradients.append([p.grad for p in encoder.parameters() if p.grad is not None])
+        kept.append(sum(saved))
+    assert len(gradients[0]) == len(gradients[1])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    assert kept[1] < kept[0] / 2
+
+
 @pytest.mark.parametrize(
     ("config", "expected"), [(AVHubertConfig(), 324_623_080), (BASE, 102_620_392)], ids=["large", "base"]
 )

@@ -11,9 +11,19 @@ import torch
 from tiny import CROP, SENTENCES, samples, tokenizer
 from torch.utils.data import DataLoader
 
+from synctalk.errors import UserError
 from synctalk.models.lip_reader import EOS, PAD
 from synctalk.shards.read import Sample, ShardSet
-from synctalk.training.data import SampleCache, SpeechBatch, StepSampler, batch_numbers, speech_batch
+from synctalk.training.data import (
+    FrameBatches,
+    SampleCache,
+    SpeechBatch,
+    StepSampler,
+    batch_numbers,
+    batches,
+    length_classes,
+    speech_batch,
+)
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.talking_data import TalkingFaceBatch, draw_windows, talking_face_batch
 from synctalk.training.text import token_batch
@@ -25,6 +35,50 @@ def test_every_clip_comes_once_an_epoch_and_epochs_differ() -> None:
         assert sorted(flat[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
     assert flat[:5] != flat[5:10]
     assert batch_numbers(5, 3, seed=1, step=7) == flat[21:24]
+
+
+def test_length_classes_end_at_most_an_eighth_above_the_class_before() -> None:
+    assert length_classes([1, 7, 16, 17, 19, 20, 21]).tolist() == [1, 7, 16, 18, 20, 20, 21]
+    lengths = np.arange(16, 700)
+    padded = length_classes(lengths.tolist())
+    assert (padded >= lengths).all()
+    assert ((padded - lengths) < lengths / 8).all()
+
+
+def test_batches_by_frames_are_cut_where_the_next_clip_would_not_fit() -> None:
+    """Classes 10, 10, 10, 20, 20, 40 in batches of 40: three tens, since a twenty makes them 4 x 20; two twenties; a
+    forty."""
+    n_frames = [20, 10, 40, 10, 20, 10]
+    batches_of = FrameBatches(n_frames, 40, seed=3)
+    epochs = [[sorted(batches_of(step)) for step in range(first, first + 3)] for first in (0, 3, 6, 9)]
+    for epoch in epochs:
+        assert sorted(epoch) == [[0, 4], [1, 3, 5], [2]]
+    assert len({str(epoch) for epoch in epochs}) > 1
+
+
+def test_batches_by_frames_hold_every_clip_once_an_epoch_and_waste_little() -> None:
+    rng = np.random.default_rng(0)
+    n_frames = rng.integers(16, 400, 500)
+    batches_of = FrameBatches(n_frames.tolist(), 4000, seed=1)
+    per_epoch = len(batches_of.ends)
+    for epoch in range(2):
+        steps = range(epoch * per_epoch, (epoch + 1) * per_epoch)
+        drawn = [batches_of(step) for step in steps]
+        assert sorted(number for batch in drawn for number in batch) == list(range(500))
+        padded = [len(batch) * n_frames[batch].max() for batch in drawn]
+        assert max(padded) <= 4000
+        assert sum(padded) < 1.15 * n_frames.sum()
+    # any step on its own, as after a restart
+    assert FrameBatches(n_frames.tolist(), 4000, seed=1)(per_epoch + 3) == batches_of(per_epoch + 3)
+    assert {tuple(sorted(batches_of(s))) for s in range(per_epoch)} != {
+        tuple(sorted(batches_of(s))) for s in range(per_epoch, 2 * per_epoch)
+    }
+
+
+def test_a_clip_longer_than_a_batch_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^batch_frames: 25: a clip of 26 frames does not fit; raise"):
+        batches(samples(tmp_path), 2, 25, seed=0)
+    assert batches(samples(tmp_path), 3, 0, seed=1)(7) == batch_numbers(4, 3, seed=1, step=7)
 
 
 def read_ids(samples: list[Sample]) -> list[str]:

@@ -24,6 +24,7 @@ from synctalk.training.finetune import FinetuneParams, FinetuneWeights, begin_re
 
 WEIGHTS = FinetuneWeights(lip_reading=1.0, alignment=1.0, ctc=0.5, audio_lip_reading=0.5)
 PARAMS = FinetuneParams(
+    batch_frames=0, recompute=False, freeze_steps=0,
     start="", corpora=("lrs2",), alignment=AlignmentConfig(kind="local", kernel=3), temperature=1.0, weights=WEIGHTS,
     smoothing=0.0, freeze="front_end", optim=replace(OPTIM, steps=100, batch_clips=2),
 )  # fmt: skip
@@ -83,6 +84,54 @@ def test_av_hubert_is_fine_tuned_by_lip_reading_alone(tmp_path: Path) -> None:
     state = finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=tmp_path, label="test")
     assert {name for _, name, _ in state.curves} == {"lip_reading", "ctc", "gradient_norm"}
     assert torch.equal(model.encoder.w2v_model.feature_extractor_audio.proj.weight, sound)
+
+
+def test_the_encoder_is_tuned_after_its_frozen_steps_and_not_before(tmp_path: Path) -> None:
+    pieces, cache = tokenizer(), samples(tmp_path / "shards", 3)
+    start = reader(vocabulary=len(pieces))
+
+    def tuned(steps: int, freeze_steps: int) -> AVSyncNet:
+        model = AVSyncNet(start.config, start.alignment)
+        model.load_state_dict(start.state_dict())
+        params = replace(
+            PARAMS, freeze="none", freeze_steps=freeze_steps, optim=replace(OPTIM, steps=steps, weight_decay=0.1)
+        )
+        folder = tmp_path / f"{steps}-{freeze_steps}"
+        folder.mkdir()
+        finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=folder, label="test")
+        return model
+
+    frozen = tuned(3, 3)
+    before = start.state_dict()
+    for key, value in frozen.state_dict().items():
+        if key.startswith("encoder."):
+            assert torch.equal(value, before[key]), key
+    assert not torch.equal(frozen.decoder.embed_tokens.weight, before["decoder.embed_tokens.weight"])
+    assert all(parameter.requires_grad for parameter in frozen.parameters())
+    # one step more: weights of the first convolution and the means of its batch norm
+    resnet = "encoder.w2v_model.feature_extractor_video.resnet."
+    moved = {key for key, value in tuned(4, 3).state_dict().items() if not torch.equal(value, before[key])}
+    assert any(key.startswith(resnet) and key.endswith("running_mean") for key in moved)
+    assert any(key.startswith(resnet) and key.endswith("conv1.weight") for key in moved)
+
+
+def test_a_run_that_is_cut_off_while_frozen_or_after_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """With recomputed layers, dropout and batches by frames."""
+    pieces, cache = tokenizer(), samples(tmp_path / "shards", 4)
+    params = replace(
+        PARAMS, freeze="none", freeze_steps=3, recompute=True, batch_frames=60, optim=replace(OPTIM, steps=5)
+    )
+
+    def train(folder: Path) -> nn.Module:
+        torch.manual_seed(0)
+        config = reader(vocabulary=len(pieces)).config
+        model = AVSyncNet(replace(config, encoder=replace(config.encoder, dropout=0.1)), params.alignment)
+        finetune(model, cache, pieces, params, crop=CROP, seed=1, folder=folder, label="test")
+        return model
+
+    for cut in (2, 4):
+        (tmp_path / str(cut)).mkdir()
+        assert_resumes(train, tmp_path / str(cut), cut)
 
 
 @pytest.mark.parametrize(("freeze", "kind"), [("front_end", "local"), ("none", "conv")])

@@ -15,6 +15,7 @@ from synctalk.training.loop import TrainState, run_steps, write_curves
 from synctalk.training.optim import Optimizer, OptimParams, lr_factor
 
 OPTIM = OptimParams(
+    hold_steps=0,
     steps=100, batch_clips=2, lr=0.1, warmup_steps=10, decay="linear", final_lr_ratio=0.1, beta1=0.9, beta2=0.98,
     weight_decay=0.0, clip_norm=0.0,
 )  # fmt: skip
@@ -28,6 +29,17 @@ def test_the_learning_rate_warms_up_and_decays_to_its_floor() -> None:
     cosine = replace(OPTIM, decay="cosine", final_lr_ratio=0.0)
     assert lr_factor(cosine, 55) == pytest.approx(0.5)
     assert lr_factor(replace(OPTIM, decay="none"), 99) == 1.0
+
+
+def test_tri_stage_warms_up_holds_and_decays_by_a_factor_a_step() -> None:
+    """fairseq's tri_stage with 10 steps of warm-up, 20 at the peak and 70 of decay to 5 %."""
+    tri_stage = replace(OPTIM, hold_steps=20, decay="exponential", final_lr_ratio=0.05)
+    assert lr_factor(tri_stage, 4) == pytest.approx(0.5)
+    assert [lr_factor(tri_stage, step) for step in (9, 10, 29, 30)] == pytest.approx([1.0] * 4)
+    assert lr_factor(tri_stage, 31) == pytest.approx(0.95811, abs=1e-5)  # exp(ln(0.05) / 70)
+    assert lr_factor(tri_stage, 65) == pytest.approx(0.05**0.5)
+    assert lr_factor(tri_stage, 100) == pytest.approx(0.05)
+    assert lr_factor(replace(tri_stage, decay="linear", final_lr_ratio=0.0), 65) == pytest.approx(0.5)
 
 
 def test_the_gradient_is_clipped_to_its_norm_and_the_unclipped_norm_is_reported() -> None:

@@ -17,6 +17,7 @@ from synctalk.training.clusters import ClusterParams, cluster_corpora, read_labe
 from synctalk.training.pretrain import LABEL_OFFSET, PretrainParams, begin_iteration, pretrain
 
 PARAMS = PretrainParams(
+    batch_frames=0, recompute=False,
     source="", start="scratch", optim=OPTIM, masking="input", feature_grad_mult=1.0, audio_mask_prob=0.2,
     audio_mask_length=3, video_mask_prob=0.1, video_mask_length=2, modality_dropout=0.0, audio_dropout=0.5, alpha=1.0,
     feature_penalty=0.0,
