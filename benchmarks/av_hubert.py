@@ -29,7 +29,7 @@ from synctalk.models.beam_search import BeamConfig, Hypothesis, beam_search
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.models.masking import draw_span_masks
 from synctalk.models.resnet import FrontEndConfig
-from synctalk.training.loop import device, set_threads
+from synctalk.training.processes import device, set_threads
 
 SIZES = {
     "small": replace(
@@ -114,9 +114,9 @@ def train_step(model: AVHubert, optimizer: torch.optim.Optimizer, batch: dict, d
     with torch.autocast(device().type, dtype or torch.bfloat16, enabled=dtype is not None):
         found = model(batch["audio"], batch["video"], batch["padding"], batch["masks"])
     loss = masked_prediction_loss(
-        logits=found.logits.float(), labels=batch["labels"], masked=found.masked, padding=batch["padding"], alpha=1.0
+        logits=found.logits, labels=batch["labels"], masked=found.masked, padding=batch["padding"]
     )
-    (loss + 10 * found.feature_penalty).backward()
+    (loss.masked + loss.unmasked + 10 * found.feature_penalty).backward()
     nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
 

@@ -11,8 +11,8 @@ from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import cluster_corpora, write_clusters, write_usage
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.loop import set_threads
 from synctalk.training.pretrain import PretrainSection
+from synctalk.training.processes import set_threads
 
 
 def main(iteration: str, source: Path, shards: str, out: Path, metrics: Path, usage: Path) -> None:

@@ -28,7 +28,7 @@ from synctalk.jobs import write_json
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
-from synctalk.training.loop import set_threads
+from synctalk.training.processes import set_threads
 from synctalk.training.sync_expert import SyncExpertParams
 from synctalk.training.text import CONFORMER_FILES, Tokenizer, Units
 

@@ -10,14 +10,15 @@ from synctalk.checkpoints import save
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.readers import reader_figures, score_reader, write_readings
 from synctalk.faces.align import MouthParams
-from synctalk.jobs import content_key, scratch, write_json
+from synctalk.jobs import content_key, write_json
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.finetune import FinetuneParams, begin_reader, finetune
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
+from synctalk.training.processes import begin_training, leads, shared_scratch
 from synctalk.training.text import Tokenizer
 
 
@@ -25,7 +26,7 @@ def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, readin
     """Fine-tune the reader NAME from START on SHARDS into the folder OUT; READINGS (parquet) has every test clip,
     METRICS their figures.
     """
-    set_threads()
+    begin_training()
     params, config = load_entry("finetune", name, FinetuneParams), load("av_syncnet", LipReaderConfig)
     seed, crop = load("seed", int), load("mouth_crop", int)
     pieces = Tokenizer.load(tokenizer)
@@ -33,11 +34,14 @@ def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, readin
     samples = SampleCache(ShardSet(folders, TRAIN_SPLITS))
     model = begin_reader(config, params, start, len(pieces), seed=seed)
     mouth = load_entry("crop", "mouth", MouthParams)
-    with scratch(f"finetune-{name}", params, config, seed, content_key(start, tokenizer)) as folder:
+    with shared_scratch(f"finetune-{name}", params, config, seed, content_key(start, tokenizer)) as folder:
         state = finetune(model, samples, pieces, params, crop=crop, seed=seed, folder=folder, label=f"finetune {name}")
-        out.mkdir(parents=True, exist_ok=True)
-        save(model, out / "model.safetensors", {"name": name, "seed": seed, "crop": crop, "mouth": asdict(mouth)})
-        write_curves(out / "curves.csv", state.curves)
+        if leads():
+            out.mkdir(parents=True, exist_ok=True)
+            save(model, out / "model.safetensors", {"name": name, "seed": seed, "crop": crop, "mouth": asdict(mouth)})
+            write_curves(out / "curves.csv", state.curves)
+    if not leads():
+        return
     test = SampleCache(ShardSet(folders, ["test"]))
     read = score_reader(model, pieces, test, crop=crop, beam=load("evaluate", EvaluateParams).beam)
     write_readings(readings, read)

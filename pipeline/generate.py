@@ -12,7 +12,7 @@ from synctalk.generation.corpus import GenerateParams, generate_corpus
 from synctalk.jobs import content_key, scratch
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
-from synctalk.training.loop import set_threads
+from synctalk.training.processes import set_threads
 
 
 def main(method: str, model: Path, index: Path, shards: Path, out: Path) -> None:

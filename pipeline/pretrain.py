@@ -8,37 +8,39 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.faces.align import MouthParams
-from synctalk.jobs import content_key, scratch
+from synctalk.jobs import content_key
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_labels
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
 from synctalk.training.pretrain import PretrainSection, begin_iteration, pretrain
+from synctalk.training.processes import begin_training, leads, shared_scratch
 
 
 def main(iteration: str, source: Path, shards: str, clusters: Path, out: Path) -> None:
     """Train ITERATION on SHARDS and CLUSTERS, beginning with SOURCE where params say so, into the folder OUT."""
-    set_threads()
+    begin_training()
     section, seed, crop = load("pretrain", PretrainSection), load("seed", int), load("mouth_crop", int)
     params, config = section.iterations[iteration], load("av_syncnet", LipReaderConfig).encoder
     samples = SampleCache(ShardSet([join(shards, corpus) for corpus in section.corpora], TRAIN_SPLITS))
     labels = read_labels(clusters, samples)
     model = begin_iteration(config, params, labels, source, seed=seed)
     mouth = load_entry("crop", "mouth", MouthParams)
-    with scratch(f"pretrain-{iteration}", params, config, seed, content_key(clusters, source)) as folder:
+    with shared_scratch(f"pretrain-{iteration}", params, config, seed, content_key(clusters, source)) as folder:
         state = pretrain(
             model, samples, labels, params, crop=crop, seed=seed, folder=folder, label=f"pretrain {iteration}"
         )
-        out.mkdir(parents=True, exist_ok=True)
-        save(
-            model,
-            out / "model.safetensors",
-            {"iteration": iteration, "seed": seed, "crop": crop, "mouth": asdict(mouth)},
-        )
-        write_curves(out / "curves.csv", state.curves)
+        if leads():
+            out.mkdir(parents=True, exist_ok=True)
+            save(
+                model,
+                out / "model.safetensors",
+                {"iteration": iteration, "seed": seed, "crop": crop, "mouth": asdict(mouth)},
+            )
+            write_curves(out / "curves.csv", state.curves)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_clusters
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.loop import set_threads
 from synctalk.training.pretrain import PretrainSection
 from synctalk.training.probe import (
     ProbeParams,
@@ -25,6 +24,7 @@ from synctalk.training.probe import (
     true_phones,
     write_probe,
 )
+from synctalk.training.processes import set_threads
 
 
 def main(shards: str, clusters: Path, models: Path, out: Path, metrics: Path) -> None:

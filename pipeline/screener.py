@@ -15,7 +15,8 @@ from synctalk.params import load, load_entry
 from synctalk.parts import n_parts_in, part_path
 from synctalk.screening.params import ScreenerParams, ScreenParams
 from synctalk.screening.screener import Source, train_screener
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
+from synctalk.training.processes import set_threads
 
 
 def main(index: Path, crops: Path, out: Path) -> None:

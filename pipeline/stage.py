@@ -62,5 +62,5 @@ def run(main: Callable[..., Any]) -> None:
         if hasattr(error, "format_message"):  # click's usage errors, in whatever module typer keeps them
             sys.exit(f"error: {error.format_message()}")
         raise
-    if stage := os.environ.get("DVC_STAGE"):
+    if (stage := os.environ.get("DVC_STAGE")) and os.environ.get("RANK", "0") == "0":
         _record(stage, time.monotonic() - started)

@@ -11,14 +11,15 @@ from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_supervisor
 from synctalk.faces.align import MouthParams
-from synctalk.jobs import content_key, scratch
+from synctalk.jobs import content_key
 from synctalk.models.sync_expert import SyncNetColor
 from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.lip_sync import LipSyncSupervisor
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
 from synctalk.training.networks import NetworkParams
+from synctalk.training.processes import begin_training, leads, shared_scratch
 from synctalk.training.supervisor import Supervisor, require_mouth
 from synctalk.training.talking import MethodParams, TrainParams, begin_generator, train_generator
 from synctalk.training.text import Tokenizer
@@ -33,7 +34,7 @@ def main(
     start: Annotated[Path | None, typer.Option(help="Model folder to begin with.")] = None,
 ) -> None:
     """Train METHOD (a key of `methods`) on SHARDS, watched by the network of the folder SUPERVISOR, into OUT."""
-    set_threads()
+    begin_training()
     entry = load_entry("methods", method, MethodParams)
     params, config = load_entry("train", entry.recipe, TrainParams), load("generator", NetworkParams)
     seed, crop = load("seed", int), load("mouth_crop", int)
@@ -44,7 +45,7 @@ def main(
         require_mouth(supervisor / "model.safetensors", crop, load_entry("crop", "mouth", MouthParams))
     watcher = LipSyncSupervisor(network) if isinstance(network, SyncNetColor) else Supervisor(network, samples, crop)
     began_with = [*content_key(supervisor, start), samples.shards.digest]
-    with scratch(f"train-{method}", params, entry, config, seed, began_with) as folder:
+    with shared_scratch(f"train-{method}", params, entry, config, seed, began_with) as folder:
         state = train_generator(
             model,
             discriminator,
@@ -59,12 +60,13 @@ def main(
             folder=folder,
             label=f"train {method}",
         )
-        out.mkdir(parents=True, exist_ok=True)
-        save(model, out / "model.safetensors", {"method": method, "seed": seed})
-        won, lost = state.modules["duel"].get_buffer("times").tolist()
-        about = {"method": method, "seed": seed, "times_won": won, "times_lost": lost}
-        save(discriminator, out / "discriminator.safetensors", about)
-        write_curves(out / "curves.csv", state.curves)
+        if leads():
+            out.mkdir(parents=True, exist_ok=True)
+            save(model, out / "model.safetensors", {"method": method, "seed": seed})
+            won, lost = state.modules["duel"].get_buffer("times").tolist()
+            about = {"method": method, "seed": seed, "times_won": won, "times_lost": lost}
+            save(discriminator, out / "discriminator.safetensors", about)
+            write_curves(out / "curves.csv", state.curves)
 
 
 if __name__ == "__main__":

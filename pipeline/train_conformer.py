@@ -22,7 +22,8 @@ from synctalk.training.conformer import (
     train_conformer,
 )
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
+from synctalk.training.processes import set_threads
 from synctalk.training.text import Units
 
 

@@ -14,8 +14,9 @@ from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
 from synctalk.training.observer import Observer, ObserverParams, published_observer, train_observer
+from synctalk.training.processes import set_threads
 from synctalk.training.text import Tokenizer
 
 

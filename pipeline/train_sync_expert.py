@@ -17,7 +17,8 @@ from synctalk.params import load, load_entry
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
+from synctalk.training.processes import set_threads
 from synctalk.training.sync_expert import SyncExpertParams, train_sync_expert
 
 

@@ -15,7 +15,8 @@ from synctalk.params import load
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.lip_sync import LipSyncParams, train_lip_sync
-from synctalk.training.loop import set_threads, write_curves
+from synctalk.training.loop import write_curves
+from synctalk.training.processes import set_threads
 
 
 def main(shards: str, out: Path) -> None:

@@ -104,7 +104,7 @@ def dub(
     from synctalk.checkpoints.typed import load_generator
     from synctalk.faces.detect import DetectorParams, make_detector
     from synctalk.generation.dub import dub as run_dub
-    from synctalk.training.loop import set_threads
+    from synctalk.training.processes import set_threads
 
     set_threads()
     faces = make_detector(detector, DetectorParams(weights=str(weights), det_size=640, min_score=min_score))

@@ -81,7 +81,7 @@ def score(
     from synctalk.evaluation.setting import Wanted, assemble
     from synctalk.faces.detect import DetectorParams
     from synctalk.tables.score_page import write_pages
-    from synctalk.training.loop import set_threads
+    from synctalk.training.processes import set_threads
 
     set_threads()
     reads = transcripts is not None if wer is None else wer

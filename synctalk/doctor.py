@@ -71,7 +71,7 @@ def check_torch() -> Finding:
     import torch
 
     from synctalk.features.torchaudio_cpu import load_torchaudio
-    from synctalk.training.loop import device
+    from synctalk.training.processes import device
 
     found = f"torch {torch.__version__}, torchaudio {load_torchaudio().__version__}"
     if torch.cuda.is_available():

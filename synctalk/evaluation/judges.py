@@ -19,7 +19,7 @@ from synctalk.models.conformer_search import JointBeamConfig, joint_beam_search
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.training.data import pad_stack
-from synctalk.training.loop import device
+from synctalk.training.processes import device
 from synctalk.training.text import Tokenizer, Units
 
 READ_BATCH = 16

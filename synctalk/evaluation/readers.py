@@ -21,7 +21,7 @@ from synctalk.models.beam_search import BeamConfig
 from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.training.data import SampleCache, speech_batch
-from synctalk.training.loop import device
+from synctalk.training.processes import device
 from synctalk.training.text import Tokenizer, Units
 
 ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synctalk.models.generator import FaceGenerator
 from synctalk.models.synctalklip import generator_input
-from synctalk.training.loop import device
+from synctalk.training.processes import device
 from synctalk.training.talking_data import face_tensor
 
 

@@ -8,8 +8,9 @@ form); `printed` is eqs. 8 and 9 to the letter, in which the discriminator of eq
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from synctalk.losses.cross_entropy import binary_cross_entropy
 
 EPSILON = 1e-6
 """Probabilities are kept this far from 0 and 1 in the printed form, whose logarithms have no floor."""
@@ -19,14 +20,15 @@ def generator_loss(*, fake: Tensor, form: str) -> Tensor:
     """Eq. 8, L_gen = E log(1 - D(v^)), or its non-saturating form; `fake`: D(v^), any shape, 0..1; lower fools D
     better.
     """
+    fake = fake.float()
     if form == "bce":
-        return F.binary_cross_entropy(fake, torch.ones_like(fake))
+        return binary_cross_entropy(fake, 1.0)
     return torch.log((1 - fake).clamp(min=EPSILON)).mean()
 
 
 def discriminator_loss(*, real: Tensor, fake: Tensor, form: str) -> Tensor:
     """Eq. 9, L_disc = E log(1 - D(v)) + E log D(v^), or binary cross-entropy; lower tells real from fake better."""
+    real, fake = real.float(), fake.float()
     if form == "bce":
-        on_real = F.binary_cross_entropy(real, torch.ones_like(real))
-        return on_real + F.binary_cross_entropy(fake, torch.zeros_like(fake))
+        return binary_cross_entropy(real, 1.0) + binary_cross_entropy(fake, 0.0)
     return torch.log((1 - real).clamp(min=EPSILON)).mean() + torch.log(fake.clamp(min=EPSILON)).mean()

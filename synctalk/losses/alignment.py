@@ -20,5 +20,5 @@ def alignment_loss(*, audio: Tensor, video: Tensor, padding: Tensor, temperature
     Returns:
         Scalar >= 0; lower is closer.
     """
-    distance = (audio - video).abs().mean(-1) * temperature
+    distance = (audio.float() - video.float()).abs().mean(-1) * temperature
     return (distance * ~padding).sum() / (~padding).sum().clamp(min=1)

@@ -64,6 +64,7 @@ def contrastive_loss(
     Raises:
         ValueError: unknown form.
     """
+    audio, video = audio.float(), video.float()
     if form == "released":
         paired = (audio - video).abs().sum(-1).mean()
         if len(negatives) == 0:

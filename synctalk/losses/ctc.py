@@ -19,4 +19,4 @@ def ctc_loss(*, log_probs: Tensor, n_frames: Tensor, pieces: Tensor, n_pieces: T
     Returns:
         Scalar >= 0, nats a piece; 0 for clips with fewer frames than their pieces need. Lower is better.
     """
-    return F.ctc_loss(log_probs.transpose(0, 1), pieces, n_frames, n_pieces, blank=blank, zero_infinity=True)
+    return F.ctc_loss(log_probs.float().transpose(0, 1), pieces, n_frames, n_pieces, blank=blank, zero_infinity=True)

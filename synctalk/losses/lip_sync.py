@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from synctalk.losses.cross_entropy import binary_cross_entropy
 
 EPSILON = 1e-7
 """Cosines are kept this far from 0 and 1: rounding takes them over 1, where the logarithm has no value."""
@@ -12,7 +13,7 @@ EPSILON = 1e-7
 
 def cosines(audio: Tensor, face: Tensor) -> Tensor:
     """P_sync of embeddings [..., D] of length 1 that end in a ReLU: [...], 0..1 (eq. 1)."""
-    return (audio * face).sum(-1).clamp(EPSILON, 1 - EPSILON)
+    return (audio.float() * face.float()).sum(-1).clamp(EPSILON, 1 - EPSILON)
 
 
 def sync_loss(*, audio: Tensor, face: Tensor) -> Tensor:
@@ -22,8 +23,7 @@ def sync_loss(*, audio: Tensor, face: Tensor) -> Tensor:
         audio: embeddings of length 1, [N, D].
         face: of the made lips, the same.
     """
-    probability = cosines(audio, face)
-    return F.binary_cross_entropy(probability, torch.ones_like(probability))
+    return binary_cross_entropy(cosines(audio, face), 1.0)
 
 
 def sync_expert_loss(*, audio: Tensor, face: Tensor) -> Tensor:
@@ -38,5 +38,4 @@ def sync_expert_loss(*, audio: Tensor, face: Tensor) -> Tensor:
     """
     probability = cosines(audio[:, None], face[:, :, None])
     own = torch.eye(audio.shape[1], dtype=torch.bool, device=audio.device).expand_as(probability)
-    in_sync = F.binary_cross_entropy(probability[own], torch.ones_like(probability[own]))
-    return (in_sync + F.binary_cross_entropy(probability[~own], torch.zeros_like(probability[~own]))) / 2
+    return (binary_cross_entropy(probability[own], 1.0) + binary_cross_entropy(probability[~own], 0.0)) / 2

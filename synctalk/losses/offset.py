@@ -26,5 +26,5 @@ def offset_loss(*, lip: Tensor, audio: Tensor, max_shift: int) -> Tensor:
     n_windows = lip.shape[1]
     place = torch.arange(n_windows, device=lip.device)
     far = (place[:, None] - place[None]).abs() > max_shift
-    logits = -torch.cdist(lip, audio).masked_fill(far, float("inf"))
+    logits = -torch.cdist(lip.float(), audio.float()).masked_fill(far, float("inf"))
     return F.cross_entropy(logits.flatten(0, 1), place.repeat(len(lip)))

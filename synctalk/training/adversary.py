@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -12,6 +13,8 @@ from tqdm import tqdm
 from synctalk.losses.adversarial import discriminator_loss, generator_loss
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import leads, n_processes, sums
+from synctalk.training.step import share_of
 
 SURE = 0.02
 """Mean distance from 0 and 1 within which the discriminator is sure."""
@@ -53,10 +56,11 @@ class Duel(nn.Module):
 
 
 class Adversary:
-    """Usage, once a step: `d = adversary.learn(real, fake, step)`, then `g = adversary.judge(fake)` as a loss term.
+    """Usage, once a step: `judge(fake)` as a loss term of the generator, then `learn` from the same faces.
 
-    The discriminator's own gradient is cleared before its update (the released code clears the generator's instead,
-    so that the generator's gradient leaks into D), and `judge` leaves no gradient in it.
+    The generator is updated first, as in the peers. The discriminator's own gradient is cleared before its update (the
+    released code clears the generator's instead, so that the generator's gradient leaks into D), and `judge` leaves no
+    gradient in it.
 
     Args:
         discriminator: gives the probability that a face is real.
@@ -70,19 +74,30 @@ class Adversary:
         self.form = form
         self.duel = Duel()
 
-    def learn(self, real_faces: Tensor, fake_faces: Tensor, step: int) -> float:
-        """One update on real and generated faces [N, 3, S, S]; the loss L_disc (eq. 9)."""
-        self.discriminator.requires_grad_(True)
-        both = self.discriminator(torch.cat([real_faces, fake_faces.detach()]))
-        real, fake = both.chunk(2)
-        loss = discriminator_loss(real=real, fake=fake, form=self.form)
-        self.optimizer.step(loss, step)
-        if outcome := self.duel.note(real, fake):
-            what = f"the discriminator has {outcome}, sure of itself for {PATIENCE} steps"
-            tqdm.write(f"step {step}: {what}; another learning rate or adversarial weight may help", sys.stderr)
-        return float(loss.detach())
-
     def judge(self, fake_faces: Tensor) -> Tensor:
         """L_gen (eq. 8) of generated faces, with a gradient to them alone."""
         self.discriminator.requires_grad_(False)
         return generator_loss(fake=self.discriminator(fake_faces), form=self.form)
+
+    def learn(self, pairs: Sequence[tuple[Tensor, Tensor]], step: int) -> float:
+        """One update on real and generated faces, [N, 3, S, S] each, of every micro-batch; the loss L_disc (eq. 9)."""
+        self.discriminator.requires_grad_(True)
+        self.optimizer.clear()
+        total = sums({"faces": sum(len(real) for real, _ in pairs)})["faces"]
+        mean = 0.0
+        judged = []
+        for real_faces, fake_faces in pairs:
+            with self.optimizer.autocast():
+                both = self.discriminator(torch.cat([real_faces, fake_faces.detach()]))
+            real, fake = both.chunk(2)
+            loss = discriminator_loss(real=real, fake=fake, form=self.form)
+            share = share_of(len(real_faces), total)
+            self.optimizer.backward(loss * (share * n_processes()))
+            mean += float(loss.detach()) * share
+            judged.append((real.detach(), fake.detach()))
+        self.optimizer.update(step)
+        outcome = self.duel.note(torch.cat([real for real, _ in judged]), torch.cat([fake for _, fake in judged]))
+        if outcome and leads():
+            what = f"the discriminator has {outcome}, sure of itself for {PATIENCE} steps"
+            tqdm.write(f"step {step}: {what}; another learning rate or adversarial weight may help", sys.stderr)
+        return sums({"loss": mean})["loss"]

@@ -27,7 +27,7 @@ from synctalk.models.av_hubert import AVHubert
 from synctalk.section import section
 from synctalk.timebase import FBANK_PER_FRAME
 from synctalk.training.data import SampleCache, speech_batch
-from synctalk.training.loop import device
+from synctalk.training.processes import device
 
 EXTRACT_CLIPS = 16
 """Clips encoded at a time."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,14 +18,15 @@ from synctalk.checkpoints.typed import load_conformer
 from synctalk.errors import UserError
 from synctalk.losses.ctc import ctc_loss
 from synctalk.losses.lip_reading import lip_reading_loss
-from synctalk.losses.total import weighted_total
 from synctalk.models.conformer import BLANK, Conformer, ConformerConfig
 from synctalk.models.lip_reader import LipReader
 from synctalk.section import section
 from synctalk.training.data import SampleCache, batch_numbers, pad_stack
 from synctalk.training.finetune import frozen_features
-from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import device
+from synctalk.training.step import training_step
 from synctalk.training.text import Units
 
 
@@ -84,6 +86,28 @@ def published_conformer(params: ConformerParams) -> TrainedConformer:
     return TrainedConformer(model, units, [])
 
 
+@dataclass(frozen=True)
+class ReadingBatch:
+    """Clips as the frozen front end sees them, and their pieces.
+
+    Attributes:
+        video: [B, T, C], zeros in padding.
+        n_frames: int64 [B].
+        decoder_input: int64 [B, S+1], and target: int64 [B, S+1]; see `token_rows`.
+        n_pieces: int64 [B], without the end.
+    """
+
+    video: Tensor
+    n_frames: Tensor
+    decoder_input: Tensor
+    target: Tensor
+    n_pieces: Tensor
+
+    def counts(self) -> dict[str, float]:
+        """What each term is a mean over: pieces, and clips."""
+        return {"decoder": int(self.target.ne(BLANK).sum()), "ctc": len(self.n_frames)}
+
+
 def token_rows(tokens: Sequence[Sequence[int]], eos: int) -> tuple[Tensor, Tensor]:
     """Decoder inputs and targets int64 [B, S+1]: the end in front, and behind; padded with the end, and the blank."""
     longest = max(map(len, tokens)) + 1
@@ -130,15 +154,22 @@ def train_conformer(
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
     weights = {"decoder": 1 - recipe.ctc_weight, "ctc": recipe.ctc_weight}
 
-    def train_step(step: int) -> dict[str, float]:
-        model.train()
-        model.frontend.eval()
-        numbers = batch_numbers(len(samples), recipe.optim.batch_clips, seed, step)
-        n_frames = torch.tensor([len(kept[number]) for number in numbers])
-        given, target = (rows.to(place) for rows in token_rows([tokens[number] for number in numbers], config.eos))
-        padding = (torch.arange(int(n_frames.max()))[None] >= n_frames[:, None]).to(place)
-        reading = model(pad_stack([kept[number] for number in numbers]).to(place), padding, given)
-        terms = {
+    def collate(numbers: list[int], _: np.random.Generator) -> ReadingBatch:
+        pieces = [tokens[number] for number in numbers]
+        given, target = token_rows(pieces, config.eos)
+        return ReadingBatch(
+            video=pad_stack([kept[number] for number in numbers]),
+            n_frames=torch.tensor([len(kept[number]) for number in numbers]),
+            decoder_input=given,
+            target=target,
+            n_pieces=torch.tensor([len(row) for row in pieces]),
+        )
+
+    def losses(batch: ReadingBatch) -> dict[str, Tensor]:
+        n_frames, target = batch.n_frames.to(place), batch.target.to(place)
+        padding = torch.arange(batch.video.shape[1], device=place)[None] >= n_frames[:, None]
+        reading = model(batch.video.to(place), padding, batch.decoder_input.to(place))
+        return {
             "decoder": lip_reading_loss(
                 logits=reading.logits,
                 target=target,
@@ -148,14 +179,27 @@ def train_conformer(
             ),
             "ctc": ctc_loss(
                 log_probs=reading.ctc_log_probs,
-                n_frames=n_frames.to(place),
+                n_frames=n_frames,
                 pieces=target[:, :-1],
-                n_pieces=torch.tensor([len(tokens[number]) for number in numbers], device=place),
+                n_pieces=batch.n_pieces.to(place),
                 blank=BLANK,
             ),
         }
-        norm = optimizer.step(weighted_total(terms=terms, weights=weights), step)
-        return {name: float(term.detach()) for name, term in terms.items()} | {"gradient_norm": norm}
+
+    def train_step(step: int) -> dict[str, float]:
+        model.train()
+        model.frontend.eval()
+        numbers = batch_numbers(len(samples), recipe.optim.batch_clips, seed, step)
+        return training_step(
+            optimizer,
+            step,
+            numbers,
+            seed=seed,
+            collate=collate,
+            counts=ReadingBatch.counts,
+            losses=losses,
+            weights=weights,
+        )
 
     run_steps(state, recipe.optim.steps, train_step, seed=seed, folder=folder, label="conformer")
     return TrainedConformer(model.cpu().eval(), units, state.curves)

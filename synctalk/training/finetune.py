@@ -15,13 +15,14 @@ from synctalk.jobs import progress_bar
 from synctalk.losses.alignment import alignment_loss
 from synctalk.losses.ctc import ctc_loss
 from synctalk.losses.lip_reading import lip_reading_loss
-from synctalk.losses.total import weighted_total
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.lip_reader import EOS, PAD, LipReaderConfig
 from synctalk.section import section
 from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
-from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import device
+from synctalk.training.step import training_step
 from synctalk.training.text import Tokenizer
 
 BLANK = PAD
@@ -125,6 +126,16 @@ def finetune(
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
     weights = vars(params.weights)
 
+    def collate(numbers: list[int], rng: np.random.Generator) -> SpeechBatch:
+        if not kept:
+            return speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, rng=rng)
+        batch = speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, with_video=False)
+        return replace(batch, video=pad_stack([kept[number] for number in numbers]))
+
+    def counts(batch: SpeechBatch) -> dict[str, float]:
+        pieces, clips, frames = int(batch.target.ne(PAD).sum()), len(batch.numbers), int(batch.n_frames.sum())
+        return {"lip_reading": pieces, "audio_lip_reading": pieces, "ctc": clips, "alignment": frames}
+
     def read(batch: SpeechBatch, audio: Tensor | None, video: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Encoding, decoder loss and CTC loss of one modality."""
         target = batch.target.to(place)
@@ -132,7 +143,7 @@ def finetune(
         decoder = lip_reading_loss(
             logits=reading.logits, target=target, padding_index=PAD, smoothing=params.smoothing, reduction="mean"
         )
-        ctc = reading.logits.new_zeros(())
+        ctc = torch.zeros((), device=place)
         if reading.ctc_logits is not None:
             pieces = target.masked_fill(target == EOS, PAD)
             ctc = ctc_loss(
@@ -144,17 +155,9 @@ def finetune(
             )
         return reading.encoder_out, decoder, ctc
 
-    def train_step(step: int) -> dict[str, float]:
-        frozen = step < params.freeze_steps
-        front_end.train(not frozen and params.freeze == "none")
-        for parameter in tuned:
-            parameter.requires_grad_(not frozen)
-        numbers = batch_of(step)
-        rng = None if kept else np.random.default_rng([seed, step, 1])
-        batch = speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=not kept)
-        video = pad_stack([kept[number] for number in numbers]) if kept else batch.video
+    def losses(batch: SpeechBatch) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        f_video, terms["lip_reading"], terms["ctc"] = read(batch, None, video.to(place))
+        f_video, terms["lip_reading"], terms["ctc"] = read(batch, None, batch.video.to(place))
         if weights["alignment"] or weights["audio_lip_reading"]:
             f_audio, terms["audio_lip_reading"], audio_ctc = read(batch, batch.audio.to(place), None)
             terms["ctc"] = terms["ctc"] + weights["audio_lip_reading"] * audio_ctc
@@ -164,8 +167,16 @@ def finetune(
                 padding=batch.padding.to(place),
                 temperature=params.temperature,
             )
-        norm = optimizer.step(weighted_total(terms=terms, weights=weights), step)
-        return {name: float(term.detach()) for name, term in terms.items()} | {"gradient_norm": norm}
+        return terms
+
+    def train_step(step: int) -> dict[str, float]:
+        frozen = step < params.freeze_steps
+        front_end.train(not frozen and params.freeze == "none")
+        for parameter in tuned:
+            parameter.requires_grad_(not frozen)
+        return training_step(
+            optimizer, step, batch_of(step), seed=seed, collate=collate, counts=counts, losses=losses, weights=weights
+        )
 
     run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
     for parameter in tuned:

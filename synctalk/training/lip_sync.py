@@ -17,8 +17,10 @@ from synctalk.models.generator import gather_frames
 from synctalk.models.sync_expert import SyncExpertConfig, SyncNetColor
 from synctalk.section import section
 from synctalk.training.data import SampleCache, batch_numbers
-from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import device
+from synctalk.training.step import training_step
 from synctalk.training.talking_data import TalkingFaceBatch, face_tensor
 
 WINDOW = 5
@@ -66,18 +68,28 @@ def train_lip_sync(
         mel = heard_rows("mel", sample.mel, n_frames)[starts]
         return torch.unflatten(face_tensor(faces), 0, (-1, WINDOW)), torch.from_numpy(mel)[:, None]
 
-    def train_step(step: int) -> dict[str, float]:
-        rng = np.random.default_rng([seed, step, 1])
-        numbers = batch_numbers(len(long_enough), params.optim.batch_clips, seed, step)
-        drawn = [draw(long_enough[number], rng) for number in numbers]
+    def collate(numbers: list[int], rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+        return [draw(long_enough[number], rng) for number in numbers]
+
+    def losses(drawn: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         faces = expert_faces(torch.cat([faces for faces, _ in drawn]).to(place))
-        audio, face = model(torch.cat([mel for _, mel in drawn]).to(place), faces)
-        audio, face = (torch.unflatten(embedding, 0, (-1, params.windows)) for embedding in (audio, face))
-        loss = sync_expert_loss(audio=audio, face=face)
+        found = model(torch.cat([mel for _, mel in drawn]).to(place), faces)
+        audio, face = (torch.unflatten(embedding.float(), 0, (-1, params.windows)) for embedding in found)
         nearest = cosines(audio[:, None], face[:, :, None]).detach().argmax(-1)
         right = nearest == torch.arange(params.windows, device=place)
-        norm = optimizer.step(loss, step)
-        return {"sync": float(loss.detach()), "accuracy": float(right.float().mean()), "gradient_norm": norm}
+        return {"sync": sync_expert_loss(audio=audio, face=face), "accuracy": right.float().mean()}
+
+    def train_step(step: int) -> dict[str, float]:
+        return training_step(
+            optimizer,
+            step,
+            batch_numbers(len(long_enough), params.optim.batch_clips, seed, step),
+            seed=seed,
+            collate=collate,
+            counts=lambda drawn: {"sync": len(drawn), "accuracy": len(drawn)},
+            losses=losses,
+            weights={"sync": 1.0, "accuracy": 0.0},
+        )
 
     run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label="wav2lip expert")
     model.cpu().eval()

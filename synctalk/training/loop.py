@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from synctalk.errors import UserError
 from synctalk.jobs import progress_bar
+from synctalk.training.processes import device, leads, mean_statistics, rank, same_weights
 
 SAVE_EVERY_S = 60.0
 """Seconds between checkpoints: how much work a kill may cost."""
@@ -88,23 +89,9 @@ class TrainState:
         self.faults, self.faults_in_row = saved["faults"]
 
 
-def step_seed(seed: int, step: int) -> int:
-    """One seed for each step of each run."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def device() -> torch.device:
-    """SYNCTALK_DEVICE, or CUDA where there is one, or the CPU."""
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(os.environ.get("SYNCTALK_DEVICE", default))
-
-
-def set_threads() -> None:
-    """SYNCTALK_THREADS for torch on the CPU, or one a core.
-
-    The count is part of what makes two runs equal to the bit.
-    """
-    torch.set_num_threads(int(os.environ.get("SYNCTALK_THREADS", len(os.sched_getaffinity(0)))))
+def step_seed(seed: int, step: int, process: int = 0) -> int:
+    """One seed for each step of each run, another in each process."""
+    return int(np.random.SeedSequence([seed, step, process]).generate_state(1, np.uint64)[0] >> 1)
 
 
 @contextmanager
@@ -137,7 +124,8 @@ def note_faults(state: TrainState, scalars: dict[str, float], label: str) -> Non
     what = f"{found[0]} at step {state.step}"
     if state.faults_in_row >= MAX_FAULTS:
         raise UserError(label, f"{what}, step {MAX_FAULTS} of its kind in a row", "lower the learning rate")
-    tqdm.write(f"{label}: {what}; gradients that are not finite change nothing ({state.faults} so far)", sys.stderr)
+    if leads():
+        tqdm.write(f"{label}: {what}; gradients that are not finite change nothing ({state.faults} so far)", sys.stderr)
 
 
 def run_steps(
@@ -169,11 +157,14 @@ def run_steps(
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         state.load(checkpoint)
+    same_weights(state.modules.values())
     saved_at = time.monotonic()
-    with progress_bar(total=n_steps, initial=state.step, desc=label, unit="step") as bar, repeatable():
+    shown = {"total": n_steps, "initial": state.step, "desc": label, "unit": "step", "disable": not leads()}
+    with progress_bar(**shown) as bar, repeatable():
         while state.step < n_steps and not is_over():
-            torch.manual_seed(step_seed(seed, state.step))
+            torch.manual_seed(step_seed(seed, state.step, rank()))
             scalars = train_step(state.step)
+            mean_statistics(state.modules.values())
             note_faults(state, scalars, label)
             if state.step % log_every == 0 or state.step == n_steps - 1:
                 state.curves += [
@@ -182,10 +173,11 @@ def run_steps(
                 bar.set_postfix({name: f"{value:.3g}" for name, value in scalars.items()})
             state.step += 1
             bar.update()
-            if time.monotonic() - saved_at > SAVE_EVERY_S:
+            if leads() and time.monotonic() - saved_at > SAVE_EVERY_S:
                 state.save(checkpoint)
                 saved_at = time.monotonic()
-    state.save(checkpoint)
+    if leads():
+        state.save(checkpoint)
 
 
 def write_curves(path: Path, curves: list[tuple[int, str, float]]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from synctalk.section import section
+from synctalk.training.processes import mean_gradients
 
 
 @section
@@ -35,6 +36,12 @@ class OptimParams:
     """Decoupled (AdamW)."""
     clip_norm: float
     """Largest norm of the whole gradient; 0 = no limit."""
+    micro_batches: int
+    """Parts that each process goes through its share of a batch in, one after the other: less memory, more time."""
+    precision: Literal["float32", "bfloat16", "float16"]
+    """Of matrix products and convolutions; weights, moments and losses are in float32. Half precision scales the loss
+    so that small gradients do not vanish.
+    """
 
 
 def lr_factor(params: OptimParams, step: int) -> float:
@@ -54,7 +61,8 @@ def lr_factor(params: OptimParams, step: int) -> float:
 class Optimizer:
     """AdamW over `parameters`, with gradient clipping, stepping along the schedule of `params`.
 
-    A gradient whose norm is not finite changes neither weights nor moments, which one NaN would spoil for good.
+    A step is `clear`, `backward` of any number of losses, `update`. A gradient whose norm is not finite changes neither
+    weights nor moments, which one NaN would spoil for good.
 
     Attributes:
         norm: of the last gradient, before clipping; `run_steps` names it where it is not finite.
@@ -70,21 +78,51 @@ class Optimizer:
             weight_decay=params.weight_decay,
             fused=True,
         )
+        self.place = self.parameters[0].device if self.parameters else torch.device("cpu")
+        self.scaler = torch.amp.GradScaler(self.place.type, enabled=params.precision == "float16")
         self.norm = 0.0
 
-    def step(self, loss: Tensor, step: int) -> float:
-        """Clear, back-propagate `loss` and update where the gradient is finite; its norm before clipping."""
+    def autocast(self) -> torch.autocast:
+        """Context in which networks compute in the precision of the params."""
+        dtype = torch.bfloat16 if self.params.precision == "bfloat16" else torch.float16
+        return torch.autocast(self.place.type, dtype=dtype, enabled=self.params.precision != "float32")
+
+    def clear(self) -> None:
+        """Forget the gradient."""
         self.adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of `loss`, a scalar in float32."""
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    def update(self, step: int) -> float:
+        """Change the weights by the mean of all processes' gradients where it is finite; its norm before clipping.
+
+        A gradient that overflows because its loss was scaled too far counts as 0: the scale is halved for the next.
+        """
+        mean_gradients(self.parameters)
+        self.scaler.unscale_(self.adam)
         self.norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.params.clip_norm or math.inf))
         for group in self.adam.param_groups:
             group["lr"] = self.params.lr * lr_factor(self.params, step)
-        if math.isfinite(self.norm):
-            self.adam.step()
+        sound, scale = math.isfinite(self.norm), self.scaler.get_scale()
+        if sound:
+            self.scaler.step(self.adam)
+        self.scaler.update()
+        if not sound and self.scaler.get_scale() < scale and scale > 1:
+            self.norm = 0.0
         return self.norm
 
+    def step(self, loss: Tensor, step: int) -> float:
+        """`clear`, `backward` and `update` for a loss that is whole."""
+        self.clear()
+        self.backward(loss)
+        return self.update(step)
+
     def state_dict(self) -> dict[str, Any]:
-        return self.adam.state_dict()
+        return {"adam": self.adam.state_dict(), "scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.adam.load_state_dict(state)
+        self.adam.load_state_dict(state["adam"])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])

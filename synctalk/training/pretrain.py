@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from synctalk.checkpoints.typed import load_av_hubert
 from synctalk.losses.masked_prediction import masked_prediction_loss
 from synctalk.models.av_hubert import AVHubert, AVHubertConfig
-from synctalk.models.masking import draw_span_masks
+from synctalk.models.masking import SpanMasks, draw_span_masks
 from synctalk.section import section
 from synctalk.training.clusters import ClusterParams
-from synctalk.training.data import SampleCache, batches, pad_stack, speech_batch
-from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
+from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import device
+from synctalk.training.step import training_step
 
 LABEL_OFFSET = 4
 """The released label dictionaries begin with four special symbols; cluster k has row k + 4."""
@@ -65,6 +68,26 @@ class PretrainSection:
     iterations: dict[str, PretrainParams]
 
 
+@dataclass(frozen=True)
+class MaskedBatch:
+    """Whole clips, what of them is hidden, and the cluster of each frame, int64 [B, T]."""
+
+    speech: SpeechBatch
+    masks: SpanMasks
+    target: Tensor
+
+    def counts(self) -> dict[str, float]:
+        """Frames that each term is a mean over; the penalty's counts padding, as the peer's does."""
+        frames = int(self.speech.n_frames.sum())
+        masked = int((self.masks.union & ~self.speech.padding).sum())
+        return {
+            "masked_prediction": masked,
+            "unmasked_prediction": frames - masked,
+            "feature_penalty": self.speech.padding.numel(),
+            "accuracy": frames,
+        }
+
+
 def pretrain(
     model: AVHubert,
     samples: SampleCache,
@@ -91,34 +114,53 @@ def pretrain(
     place = device()
     model.to(place).train()
     model.encoder.recompute = params.recompute
+    weights = {
+        "masked_prediction": 1.0,
+        "unmasked_prediction": params.alpha,
+        "feature_penalty": params.feature_penalty,
+        "accuracy": 0.0,
+    }
     optimizer = Optimizer(model.parameters(), params.optim)
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
     batch_of = batches(samples, params.optim.batch_clips, params.batch_frames, seed)
     targets = [torch.from_numpy(row) + LABEL_OFFSET for row in labels]
 
-    def train_step(step: int) -> dict[str, float]:
-        rng = np.random.default_rng([seed, step, 1])
-        batch = speech_batch(samples, batch_of(step), crop=crop, rng=rng)
+    def collate(numbers: list[int], rng: np.random.Generator) -> MaskedBatch:
+        speech = speech_batch(samples, numbers, crop=crop, rng=rng)
         masks = draw_span_masks(
-            batch.n_frames.numpy(),
-            batch.padding.shape[1],
+            speech.n_frames.numpy(),
+            speech.padding.shape[1],
             audio=(params.audio_mask_prob, params.audio_mask_length),
             video=(params.video_mask_prob, params.video_mask_length),
             rng=rng,
         )
-        target = pad_stack([targets[number] for number in batch.numbers]).to(place)
-        padding = batch.padding.to(place)
-        prediction = model(batch.audio.to(place), batch.video.to(place), padding, masks.to(place))
+        return MaskedBatch(speech, masks, pad_stack([targets[number] for number in numbers]))
+
+    def losses(batch: MaskedBatch) -> dict[str, Tensor]:
+        speech, target, padding = batch.speech, batch.target.to(place), batch.speech.padding.to(place)
+        prediction = model(speech.audio.to(place), speech.video.to(place), padding, batch.masks.to(place))
         loss = masked_prediction_loss(
-            logits=prediction.logits, labels=target, masked=prediction.masked, padding=padding, alpha=params.alpha
+            logits=prediction.logits, labels=target, masked=prediction.masked, padding=padding
         )
-        norm = optimizer.step(loss + params.feature_penalty * prediction.feature_penalty, step)
         right = (prediction.logits.argmax(-1) == target) & ~padding
         return {
-            "masked_prediction": float(loss.detach()),
-            "accuracy": float(right.sum() / (~padding).sum()),
-            "gradient_norm": norm,
+            "masked_prediction": loss.masked,
+            "unmasked_prediction": loss.unmasked,
+            "feature_penalty": prediction.feature_penalty,
+            "accuracy": right.sum() / (~padding).sum(),
         }
+
+    def train_step(step: int) -> dict[str, float]:
+        return training_step(
+            optimizer,
+            step,
+            batch_of(step),
+            seed=seed,
+            collate=collate,
+            counts=MaskedBatch.counts,
+            losses=losses,
+            weights=weights,
+        )
 
     run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
     model.cpu().eval()

@@ -17,8 +17,10 @@ from synctalk.section import section
 from synctalk.shards.read import Sample
 from synctalk.timebase import FBANK_PER_FRAME
 from synctalk.training.data import SampleCache, batch_numbers
-from synctalk.training.loop import TrainState, device, run_steps
+from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import device
+from synctalk.training.step import training_step
 
 View = Literal["frame", "face", "tracked", "mouth"]
 MIN_BLUR = 0.4
@@ -134,18 +136,29 @@ def train_sync_expert(
     long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.clip_frames).tolist()
     n_windows = params.clip_frames - LIP_WINDOW + 1
 
-    def train_step(step: int) -> dict[str, float]:
-        rng = np.random.default_rng([seed, step, 1])
-        numbers = batch_numbers(len(long_enough), params.optim.batch_clips, seed, step)
-        cuts = [_cut(samples[long_enough[number]], params, rng) for number in numbers]
+    def collate(numbers: list[int], rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+        return [_cut(samples[long_enough[number]], params, rng) for number in numbers]
+
+    def losses(cuts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         lips = torch.stack([pictures for pictures, _ in cuts]).to(place)
         sound = torch.cat([audio_windows(mfcc, 0, n_windows) for _, mfcc in cuts]).to(place)
         lip = model.embed_lip_track(lips)
         audio = model.embed_audio(sound).reshape(len(cuts), n_windows, -1)
         loss = offset_loss(lip=lip, audio=audio, max_shift=params.max_shift)
-        right = torch.cdist(lip, audio).argmin(-1) == torch.arange(n_windows, device=place)
-        norm = optimizer.step(loss, step)
-        return {"offset": float(loss.detach()), "accuracy": float(right.float().mean()), "gradient_norm": norm}
+        right = torch.cdist(lip.float(), audio.float()).argmin(-1) == torch.arange(n_windows, device=place)
+        return {"offset": loss, "accuracy": right.float().mean()}
+
+    def train_step(step: int) -> dict[str, float]:
+        return training_step(
+            optimizer,
+            step,
+            batch_numbers(len(long_enough), params.optim.batch_clips, seed, step),
+            seed=seed,
+            collate=collate,
+            counts=lambda cuts: {"offset": len(cuts), "accuracy": len(cuts)},
+            losses=losses,
+            weights={"offset": 1.0, "accuracy": 0.0},
+        )
 
     run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label="sync expert")
     model.cpu().eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -18,7 +19,6 @@ from synctalk.faces.crop import mouth_region
 from synctalk.losses.contrastive import contrastive_loss, draw_negatives
 from synctalk.losses.lip_reading import lip_reading_loss
 from synctalk.losses.reconstruction import reconstruction_loss
-from synctalk.losses.total import weighted_total
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.models.generator import FaceGenerator, Heard, TalkLipGenerator, gather_frames
 from synctalk.models.lip_reader import PAD
@@ -27,10 +27,12 @@ from synctalk.section import section
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache, batch_numbers
 from synctalk.training.lip_sync import LipSyncSupervisor
-from synctalk.training.loop import TrainState, device, run_steps, step_seed
+from synctalk.training.loop import TrainState, run_steps, step_seed
 from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import device, leads, n_processes, rank, sums
 from synctalk.training.schedule import Average, PhaseParams, Schedule, ValidationParams
+from synctalk.training.step import training_step
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
 from synctalk.training.text import Tokenizer
@@ -248,6 +250,27 @@ def validate(
     return float(reconstruction_loss(generated_faces=generated, target_faces=target, weight=pixel_weight))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A batch, and which of its made frames the discriminator sees, int64 [n]."""
+
+    batch: TalkingFaceBatch
+    judged: Tensor
+
+
+def term_counts(drawn: Judged, params: TrainParams) -> dict[str, float | None]:
+    """What each term of a batch is a mean over; None where it is a sum."""
+    batch = drawn.batch
+    frames, pieces = len(batch.frame), int(batch.speech.target.ne(PAD).sum())
+    return {
+        "reconstruction": frames,
+        "adversarial": len(drawn.judged),
+        "lip_reading": pieces if params.lip_reduction == "mean" else None,
+        "contrastive": frames,
+        "sync": len(batch.window_start),
+    }
+
+
 def train_generator(
     model: FaceGenerator,
     discriminator: FaceDiscriminator,
@@ -301,14 +324,10 @@ def train_generator(
     pixel_weight = mouth_weights(model.face_size, params.mouth_weight).to(place)
     checks = params.validation
     long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.window_frames).tolist()
+    parts = n_processes() * params.optim.micro_batches
+    n_judged = max(1, params.adversary_frames // parts) if params.adversary_frames else None
 
-    def train_step(step: int) -> dict[str, float]:
-        at = schedule.step_at(step)
-        phase = schedule.phase(at)
-        model.tune_audio_encoder(phase.tuned_audio_layers)
-        weights = {name: weight * (name in phase.terms) for name, weight in vars(method.weights).items()}
-        rng = np.random.default_rng([seed, step, 1])
-        numbers = batch_numbers(len(long_enough), params.optim.batch_clips, seed, step)
+    def collate(numbers: list[int], rng: np.random.Generator) -> Judged:
         batch = talking_face_batch(
             samples,
             [long_enough[number] for number in numbers],
@@ -319,30 +338,59 @@ def train_generator(
             rng=rng,
             with_mel=with_mel,
         )
-        target = batch.target_faces.to(place, memory_format=torch.channels_last)
-        faces = generator_input(target, batch.reference_faces.to(place))
-        sound, padding = batch.sound(model.hears).to(place), batch.speech.padding.to(place)
-        heard = model.hear(sound, padding, batch.frame_index.to(place))
-        generated = model.make(heard.embedding, faces)
-        terms = {
-            "reconstruction": reconstruction_loss(generated_faces=generated, target_faces=target, weight=pixel_weight)
-        }
-        scalars: dict[str, float] = {}
-        if weights["adversarial"]:
-            seen = torch.from_numpy(rng.permutation(len(target))[: params.adversary_frames or None]).to(place)
-            scalars["discriminator"] = adversary.learn(target[seen], generated[seen], at)
-            terms["adversarial"] = adversary.judge(generated[seen])
-        if supervisor is not None and any(weights[name] for name in supervisor.gives):
-            chance = torch.Generator().manual_seed(step_seed(seed, step))
-            terms |= watched_terms(model, supervisor, batch, heard, generated, method, params, chance)
-        scalars["gradient_norm"] = optimizer.step(weighted_total(terms=terms, weights=weights), at)
+        return Judged(batch, torch.from_numpy(rng.permutation(len(batch.frame))[:n_judged]))
+
+    def train_step(step: int) -> dict[str, float]:
+        at = schedule.step_at(step)
+        phase = schedule.phase(at)
+        model.tune_audio_encoder(phase.tuned_audio_layers)
+        weights = {name: weight * (name in phase.terms) for name, weight in vars(method.weights).items()}
+        chance = torch.Generator().manual_seed(step_seed(seed, step, rank()))
+        pairs: list[tuple[Tensor, Tensor]] = []
+
+        def losses(drawn: Judged) -> dict[str, Tensor]:
+            batch = drawn.batch
+            target = batch.target_faces.to(place, memory_format=torch.channels_last)
+            faces = generator_input(target, batch.reference_faces.to(place))
+            sound, padding = batch.sound(model.hears).to(place), batch.speech.padding.to(place)
+            heard = model.hear(sound, padding, batch.frame_index.to(place))
+            generated = model.make(heard.embedding, faces).float()
+            terms = {
+                "reconstruction": reconstruction_loss(
+                    generated_faces=generated, target_faces=target, weight=pixel_weight
+                )
+            }
+            if weights["adversarial"]:
+                seen = drawn.judged.to(place)
+                pairs.append((target[seen], generated[seen].detach()))
+                terms["adversarial"] = adversary.judge(generated[seen])
+            if supervisor is not None and any(weights[name] for name in supervisor.gives):
+                terms |= watched_terms(model, supervisor, batch, heard, generated, method, params, chance)
+            return terms
+
+        numbers = batch_numbers(len(long_enough), params.optim.batch_clips, seed, step)
+        scalars = training_step(
+            optimizer,
+            step,
+            numbers,
+            at=at,
+            seed=seed,
+            collate=collate,
+            counts=lambda drawn: term_counts(drawn, params),
+            losses=losses,
+            weights=weights,
+        )
+        if pairs:
+            scalars["discriminator"] = adversary.learn(pairs, at)
         if average:
             average.update(model, step)
         if held_out is not None and checks.every and (at + 1) % checks.every == 0:
-            scalars["validation"] = validate(model, held_out, tokenizer, params, pixel_weight, crop=crop, seed=seed)
-            if ended := schedule.validated(scalars["validation"], at):
+            loss = validate(model, held_out, tokenizer, params, pixel_weight, crop=crop, seed=seed)
+            scalars["validation"] = sums({"loss": loss / n_processes()})["loss"]
+            ended = schedule.validated(scalars["validation"], at)
+            if ended and leads():
                 tqdm.write(f"{label}: phase {ended} ends early, at step {at} of its schedule", sys.stderr)
-        return {name: float(term.detach()) for name, term in terms.items()} | scalars
+        return scalars
 
     def is_over() -> bool:
         return schedule.step_at(state.step) >= params.optim.steps

@@ -20,17 +20,20 @@ from synctalk.losses.reconstruction import reconstruction_loss
 from synctalk.losses.total import weighted_total
 
 
-def test_eq_3_masked_frames_count_fully_and_unmasked_ones_by_alpha() -> None:
+def test_eq_3_is_a_mean_over_masked_frames_and_one_over_the_others() -> None:
     # one clip of three frames, two clusters; probabilities of the right cluster: 1/2, 1/4, 1/8; frame 2 is padding
     p = torch.tensor([0.5, 0.25, 0.125])
     logits = torch.stack([p.log(), (1 - p).log()], dim=1)[None]
     labels = torch.zeros(1, 3, dtype=torch.long)
     masked = torch.tensor([[True, False, True]])
     padding = torch.tensor([[False, False, True]])
-    loss = masked_prediction_loss(logits=logits, labels=labels, masked=masked, padding=padding, alpha=0.5)
-    assert float(loss) == pytest.approx(math.log(2) + 0.5 * math.log(4))
-    only_masked = masked_prediction_loss(logits=logits, labels=labels, masked=masked, padding=padding, alpha=0.0)
-    assert float(only_masked) == pytest.approx(math.log(2))
+    loss = masked_prediction_loss(logits=logits, labels=labels, masked=masked, padding=padding)
+    assert float(loss.masked) == pytest.approx(math.log(2))
+    assert float(loss.unmasked) == pytest.approx(math.log(4))
+    none = torch.zeros_like(masked)
+    loss = masked_prediction_loss(logits=logits, labels=labels, masked=none, padding=padding)
+    assert float(loss.masked) == 0
+    assert float(loss.unmasked) == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
 def test_eq_4_without_smoothing_is_the_log_probability_of_the_transcript() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from synctalk.training.loop import TrainState
 from synctalk.training.optim import Optimizer, OptimParams
@@ -15,7 +15,7 @@ from synctalk.training.optim import Optimizer, OptimParams
 OPTIM = OptimParams(
     hold_steps=0,
     steps=60, batch_clips=1, lr=0.01, warmup_steps=5, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98,
-    weight_decay=0.0, clip_norm=1.0,
+    weight_decay=0.0, clip_norm=1.0, micro_batches=1, precision="float32",
 )  # fmt: skip
 
 
@@ -31,18 +31,18 @@ class CutOffError(Exception):
 def train_until_update(train: Callable[[Path], nn.Module], folder: Path, number: int) -> None:
     """`train`, which ends with an error just before update `number` (from 0) of any optimiser; all steps are saved."""
     updates = 0
-    real = Optimizer.step
+    real = Optimizer.update
 
-    def step(self: Optimizer, loss: Tensor, step: int) -> float:
+    def update(self: Optimizer, step: int) -> float:
         nonlocal updates
         if updates == number:
             raise CutOffError
         updates += 1
-        return real(self, loss, step)
+        return real(self, step)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("synctalk.training.loop.SAVE_EVERY_S", 0.0)
-        patch.setattr(Optimizer, "step", step)
+        patch.setattr(Optimizer, "update", update)
         with pytest.raises(CutOffError):
             train(folder)
 

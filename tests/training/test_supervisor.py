@@ -35,7 +35,7 @@ from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
 OPTIM = OptimParams(
     hold_steps=0,
     steps=2, batch_clips=2, lr=0.01, warmup_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98,
-    weight_decay=0.0, clip_norm=0.0,
+    weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
 )  # fmt: skip
 TRAIN = TrainParams(
     optim=OPTIM, discriminator_optim=OPTIM, window_frames=4, window_share=0.1, mouth_weight=2.0, smoothing=0.1,

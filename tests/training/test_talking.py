@@ -185,8 +185,8 @@ def test_the_adversary_sees_as_many_frames_as_it_is_told(
     cache, pieces = samples(tmp_path / "shards", 2), tokenizer()
     shown: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def learn(_: Adversary, real: torch.Tensor, fake: torch.Tensor, step: int) -> float:
-        shown.append((real, fake.detach()))
+    def learn(_: Adversary, pairs: list[tuple[torch.Tensor, torch.Tensor]], step: int) -> float:
+        shown.extend(pairs)
         return 0.0
 
     monkeypatch.setattr(Adversary, "learn", learn)
@@ -200,3 +200,30 @@ def test_the_adversary_sees_as_many_frames_as_it_is_told(
         model, discriminator, None, cache, pieces, method, params, crop=CROP, seed=2, folder=tmp_path, label="test"
     )
     assert [(len(real), len(fake)) for real, fake in shown] == [(seen, seen)] * 2
+
+
+def test_micro_batches_are_all_judged_and_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four clips in two micro-batches of bfloat16: one update of either network a step, from the faces of both."""
+    cache, pieces = samples(tmp_path / "shards", 4), tokenizer()
+    learnt: list[list[int]] = []
+    real = Adversary.learn
+
+    def learn(self: Adversary, pairs: list[tuple[torch.Tensor, torch.Tensor]], step: int) -> float:
+        learnt.append([len(made) for _, made in pairs])
+        return real(self, pairs, step)
+
+    monkeypatch.setattr(Adversary, "learn", learn)
+    watcher = reader(vocabulary=len(pieces))
+    model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
+    before = [weight.detach().clone() for weight in discriminator.parameters()]
+    method = replace(RECONSTRUCTION_ONLY, weights=replace(RECONSTRUCTION_ONLY.weights, adversarial=0.1))
+    optim = replace(OPTIM, steps=2, batch_clips=4, micro_batches=2, precision="bfloat16")
+    params = replace(
+        TRAIN, optim=optim, discriminator_optim=optim, adversary_frames=6, window_frames=4, window_share=0.0
+    )
+    state = train_generator(
+        model, discriminator, None, cache, pieces, method, params, crop=CROP, seed=2, folder=tmp_path, label="test"
+    )
+    assert learnt == [[3, 3]] * 2
+    assert {name for _, name, _ in state.curves} == {"reconstruction", "adversarial", "discriminator", "gradient_norm"}
+    assert any(not torch.equal(a, b) for a, b in zip(before, discriminator.parameters(), strict=True))

@@ -1,0 +1,152 @@
+"""A step is the same however its batch is divided: into micro-batches, or over processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from overfit import OPTIM, curve
+from tiny import CROP, reader, samples, tokenizer
+from torch import Tensor, nn
+
+from synctalk.errors import UserError
+from synctalk.models.av_syncnet import AlignmentConfig
+from synctalk.training.finetune import FinetuneParams, FinetuneWeights, finetune
+from synctalk.training.optim import Optimizer
+from synctalk.training.processes import own_share
+from synctalk.training.step import training_step
+
+READING = FinetuneParams(
+    start="", corpora=("lrs2",), alignment=AlignmentConfig(kind="local", kernel=1), temperature=1.0, smoothing=0.1,
+    weights=FinetuneWeights(lip_reading=1.0, alignment=1.0, ctc=0.5, audio_lip_reading=0.5), freeze="front_end",
+    optim=replace(OPTIM, steps=11, batch_clips=4),
+)  # fmt: skip
+
+
+def one_step(numbers: list[int], micro_batches: int, precision: str = "float32") -> tuple[dict[str, float], Tensor]:
+    """Fit one weight to rows of unequal length, a mean over their elements; what is reported, and the gradient."""
+    weight = nn.Parameter(torch.tensor([0.5, -1.0]))
+    rows = [torch.arange(2.0 * (number + 1)).reshape(-1, 2) + number for number in range(5)]
+    optimizer = Optimizer([weight], replace(OPTIM, clip_norm=0.0, micro_batches=micro_batches, precision=precision))
+    reported = training_step(
+        optimizer,
+        0,
+        numbers,
+        seed=0,
+        collate=lambda share, _: torch.cat([rows[number] for number in share]),
+        counts=lambda batch: {"fit": len(batch), "seen": len(batch)},
+        losses=lambda batch: {"fit": (batch @ weight).square().mean(), "seen": batch[:, 0].mean()},
+        weights={"fit": 2.0, "seen": 0.0},
+    )
+    assert weight.grad is not None
+    return reported, weight.grad
+
+
+def test_the_mean_is_over_all_elements_and_not_over_the_means_of_parts() -> None:
+    """Rows of 1, 2, .. 5 pairs: 15 pairs in all, so the mean of five means would be another number."""
+    rows = torch.cat([torch.arange(2.0 * (number + 1)).reshape(-1, 2) + number for number in range(5)])
+    weight = torch.tensor([0.5, -1.0], requires_grad=True)
+    loss = (rows @ weight).square().mean()
+    (2 * loss).backward()
+    for micro_batches in (1, 2, 5):
+        reported, gradient = one_step([0, 1, 2, 3, 4], micro_batches)
+        assert reported["fit"] == pytest.approx(float(loss.detach()), rel=1e-5)
+        assert reported["seen"] == pytest.approx(float(rows[:, 0].mean()), rel=1e-5)
+        torch.testing.assert_close(gradient, weight.grad, rtol=1e-5, atol=0)
+        assert reported["gradient_norm"] == pytest.approx(float(weight.grad.norm()), rel=1e-5)
+
+
+def test_bfloat16_rounds_products_and_nothing_else() -> None:
+    exact, _ = one_step([0, 1, 2, 3, 4], 1)
+    rounded, gradient = one_step([0, 1, 2, 3, 4], 1, "bfloat16")
+    assert gradient.dtype == torch.float32
+    assert rounded["fit"] != exact["fit"]
+    assert rounded["fit"] == pytest.approx(exact["fit"], rel=0.02)
+
+
+def test_a_batch_smaller_than_its_parts_is_refused() -> None:
+    with pytest.raises(UserError, match=r"2 clips.*micro-batches.*raise batch_clips"):
+        own_share([1, 2], 3)
+
+
+def test_parts_are_the_batch_in_its_order() -> None:
+    assert own_share([7, 3, 9, 1, 4], 2) == [[7, 3, 9], [1, 4]]
+
+
+def losses_in_half_precision(scale: float) -> tuple[Optimizer, nn.Parameter]:
+    weight = nn.Parameter(torch.ones(1))
+    optimizer = Optimizer([weight], replace(OPTIM, precision="float16"))
+    optimizer.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    return optimizer, weight
+
+
+def test_a_scale_that_overflows_is_halved_and_changes_nothing() -> None:
+    optimizer, weight = losses_in_half_precision(2.0**127)
+    assert optimizer.step((weight * 1e3).sum(), 5) == 0.0
+    assert float(weight.detach()) == 1.0
+    assert optimizer.scaler.get_scale() == 2.0**126
+
+
+def test_an_infinite_gradient_at_scale_one_is_named_as_a_fault() -> None:
+    optimizer, weight = losses_in_half_precision(1.0)
+    assert optimizer.step((weight * float("inf")).sum(), 5) == float("inf")
+    assert float(weight.detach()) == 1.0
+
+
+def test_the_scale_does_not_touch_the_gradient_and_survives_a_checkpoint() -> None:
+    optimizer, weight = losses_in_half_precision(2.0**10)
+    assert optimizer.step((weight * 0.25).sum(), 5) == pytest.approx(0.25)
+    other, _ = losses_in_half_precision(1.0)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.scaler.get_scale() == optimizer.scaler.get_scale()
+
+
+def test_micro_batches_give_the_learning_curve_of_the_whole_batch(tmp_path: Path) -> None:
+    curves = []
+    cache, pieces = samples(tmp_path / "shards", 6), tokenizer()
+    for micro_batches in (1, 3):
+        folder = tmp_path / str(micro_batches)
+        folder.mkdir()
+        torch.manual_seed(1)
+        params = replace(READING, optim=replace(READING.optim, micro_batches=micro_batches))
+        state = finetune(reader(), cache, pieces, params, crop=CROP, seed=1, folder=folder, label="test")
+        curves.append([curve(state, name) for name in ("lip_reading", "alignment", "ctc", "gradient_norm")])
+    torch.testing.assert_close(torch.tensor(curves[0]), torch.tensor(curves[1]), rtol=2e-4, atol=1e-5)
+
+
+def run_processes(folder: Path, n: int, *, kill_at: int = -1) -> subprocess.CompletedProcess[str]:
+    """tests/training/shared_run.py under torchrun, or by itself."""
+    folder.mkdir(exist_ok=True)
+    script = [str(Path(__file__).with_name("shared_run.py")), str(folder), str(kill_at)]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)] if n > 1 else []
+    paths = os.pathsep.join(map(str, Path(__file__).parents[0:3]))
+    return subprocess.run(
+        [sys.executable, *launch, *script],
+        env=os.environ | {"PYTHONPATH": paths, "SYNCTALK_THREADS": "1", "SYNCTALK_DEVICE": "cpu"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_two_processes_learn_as_one_and_go_on_after_a_kill(tmp_path: Path) -> None:
+    """The same global batch; the killed pair loses its second process, which takes the first along."""
+    for name, n in (("one", 1), ("two", 2)):
+        done = run_processes(tmp_path / name, n)
+        assert done.returncode == 0, done.stderr
+    one, two = (json.loads((tmp_path / name / "curves.json").read_text()) for name in ("one", "two"))
+    assert one.keys() == two.keys() == {"lip_reading", "alignment", "ctc", "audio_lip_reading", "gradient_norm"}
+    for name in one:
+        assert one[name] == pytest.approx(two[name], rel=2e-4, abs=1e-5), name
+    assert one["lip_reading"][-1] < one["lip_reading"][0]
+    assert run_processes(tmp_path / "killed", 2, kill_at=6).returncode != 0
+    assert not (tmp_path / "killed" / "curves.json").exists()
+    done = run_processes(tmp_path / "killed", 2)
+    assert done.returncode == 0, done.stderr
+    for whole, resumed in zip(*(torch.load(tmp_path / name / "weights.pt", weights_only=True).values()
+                                for name in ("two", "killed")), strict=True):  # fmt: skip
+        assert torch.equal(whole, resumed)
