@@ -117,7 +117,17 @@ class FrameBatches:
                 self.ends.append(place)
                 begin = place
         self.ends.append(len(self.classes))
+        self._level_last(batch_frames)
         self._epoch = -1
+
+    def _level_last(self, batch_frames: int) -> None:
+        """Let the last batch, of what was left over, take clips of the one before it: processes share every batch."""
+        if len(self.ends) == 1:
+            return
+        before, cut, end = [0, *self.ends][-3:]
+        while end - cut + 1 < cut - before and (end - cut + 1) * self.classes.max() <= batch_frames:
+            cut -= 1
+        self.ends[-2] = cut
 
     def __call__(self, step: int) -> list[int]:
         """Clips of batch `step`, from 0."""

@@ -56,6 +56,12 @@ def test_batches_by_frames_are_cut_where_the_next_clip_would_not_fit() -> None:
     assert len({str(epoch) for epoch in epochs}) > 1
 
 
+def test_the_last_batch_by_frames_takes_clips_of_the_one_before() -> None:
+    """Eleven clips of 10 in batches of 100: 6 and 5, not 10 and 1. Beside a clip of 40 only one of 10 fits into 80."""
+    assert [len(FrameBatches([10] * 11, 100, seed=0)(step)) for step in (0, 1)] in ([6, 5], [5, 6])
+    assert FrameBatches([10] * 8 + [40], 80, seed=0).ends == [7, 9]
+
+
 def test_batches_by_frames_hold_every_clip_once_an_epoch_and_waste_little() -> None:
     rng = np.random.default_rng(0)
     n_frames = rng.integers(16, 400, 500)
