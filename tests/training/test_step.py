@@ -23,7 +23,8 @@ from synctalk.training.processes import own_share
 from synctalk.training.step import training_step
 
 READING = FinetuneParams(
-    start="", corpora=("lrs2",), alignment=AlignmentConfig(kind="local", kernel=1), temperature=1.0, smoothing=0.1,
+    start="", batch_frames=0, recompute=False, freeze_steps=0, corpora=("lrs2",), temperature=1.0, smoothing=0.1,
+    alignment=AlignmentConfig(kind="local", kernel=1),
     weights=FinetuneWeights(lip_reading=1.0, alignment=1.0, ctc=0.5, audio_lip_reading=0.5), freeze="front_end",
     optim=replace(OPTIM, steps=11, batch_clips=4),
 )  # fmt: skip
