@@ -7,7 +7,7 @@ from synctalk.features.align import align_to_video
 from synctalk.features.fbank import normalise_fbank, stacked_log_fbank
 from synctalk.features.mel import mel_spectrogram, mel_window_starts, mel_windows
 from synctalk.features.mfcc import add_deltas, mfcc, mfcc_with_deltas
-from synctalk.features.noise import mix_noise
+from synctalk.features.noise import mix_fbank, mix_noise
 from synctalk.features.pcm import sound_from
 from synctalk.features.sound import heard_rows, heard_sound
 
@@ -21,6 +21,7 @@ __all__ = [
     "mel_windows",
     "mfcc",
     "mfcc_with_deltas",
+    "mix_fbank",
     "mix_noise",
     "normalise_fbank",
     "sound_from",

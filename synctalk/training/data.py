@@ -7,7 +7,7 @@ Legend: B clips, T frames of the longest clip of the batch, R side of the mouth 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 
@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from synctalk.errors import UserError
-from synctalk.features import normalise_fbank
+from synctalk.features import mix_fbank, normalise_fbank
 from synctalk.features.roi_input import roi_input
 from synctalk.models.lip_reader import EOS
+from synctalk.section import section
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.training.text import Tokenizer, token_batch
 
@@ -208,6 +209,34 @@ def mouth_input(mouth: NDArray[np.uint8], crop: int, rng: np.random.Generator | 
     return torch.from_numpy(roi_input(cut[..., ::-1] if rng.integers(2) else cut, crop))
 
 
+@section
+class NoiseParams:
+    """Other voices in the sound of a clip (params.yaml: `pretrain.iterations.<name>.noise`).
+
+    AV-HuBERT's noise-augmented pre-training takes 0.25, 0 dB, babble of many voices; its labels come from clean sound.
+    """
+
+    prob: float
+    """Share of the clips that get noise; 0 = none."""
+    low_db: float
+    high_db: float
+    """Signal-to-noise ratio, drawn evenly between the two."""
+    voices: int
+    """Clips whose sound is the noise of one."""
+
+
+def noisy_fbank(
+    samples: SampleCache, number: int, params: NoiseParams, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Log filterbank of sample `number`, with the voices of other samples in it as often as `params` says, [T, 104]."""
+    clean = samples[number].fbank
+    if rng.random() >= params.prob or len(samples) < 2:
+        return clean
+    others = (number + rng.integers(1, len(samples), size=params.voices)) % len(samples)
+    heard = samples.read([int(other) for other in others])
+    return mix_fbank(clean, [sample.fbank for sample in heard], rng.uniform(params.low_db, params.high_db))
+
+
 def speech_batch(
     samples: SampleCache,
     numbers: list[int],
@@ -216,10 +245,15 @@ def speech_batch(
     tokenizer: Tokenizer | None = None,
     rng: np.random.Generator | None = None,
     with_video: bool = True,
+    noise: NoiseParams | None = None,
 ) -> SpeechBatch:
-    """Read the clips `numbers` and collate them; arguments as those of `collate_speech`."""
+    """Read the clips `numbers` and collate them as `collate_speech`; `noise`, drawn by `rng`, goes into their sound."""
     chosen = samples.read(numbers)
-    return collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=with_video)
+    batch = collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=with_video)
+    if noise is None or rng is None or not noise.prob:
+        return batch
+    heard = [torch.from_numpy(normalise_fbank(noisy_fbank(samples, number, noise, rng))) for number in numbers]
+    return replace(batch, audio=pad_stack(heard))
 
 
 def collate_speech(

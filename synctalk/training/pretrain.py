@@ -18,7 +18,7 @@ from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.masking import SpanMasks, draw_span_masks
 from synctalk.section import section
 from synctalk.training.clusters import ClusterParams
-from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
+from synctalk.training.data import NoiseParams, SampleCache, SpeechBatch, batches, pad_stack, speech_batch
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.processes import device
@@ -54,6 +54,7 @@ class PretrainParams:
     """Probability that a batch loses one modality."""
     audio_dropout: float
     """Given that, probability that it is the audio."""
+    noise: NoiseParams
     alpha: float
     """Weight of the unmasked frames in eq. 3: 1 for Large, 0 for Base (peers)."""
     feature_penalty: float
@@ -126,7 +127,7 @@ def pretrain(
     targets = [torch.from_numpy(row) + LABEL_OFFSET for row in labels]
 
     def collate(numbers: list[int], rng: np.random.Generator) -> MaskedBatch:
-        speech = speech_batch(samples, numbers, crop=crop, rng=rng)
+        speech = speech_batch(samples, numbers, crop=crop, rng=rng, noise=params.noise)
         masks = draw_span_masks(
             speech.n_frames.numpy(),
             speech.padding.shape[1],

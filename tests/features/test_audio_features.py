@@ -18,6 +18,7 @@ from synctalk.features import (
     mel_windows,
     mfcc,
     mfcc_with_deltas,
+    mix_fbank,
     mix_noise,
     normalise_fbank,
     sound_from,
@@ -240,3 +241,28 @@ def test_what_a_network_hears_is_what_the_shards_hold() -> None:
     np.testing.assert_array_equal(heard_sound("fbank", pcm)[:50], heard_rows("fbank", stored["fbank"], 50))
     # the last 0.2 s of a clip hear one window; a sound's own end may lie a column later
     np.testing.assert_array_equal(heard_sound("mel", pcm)[:45], heard_rows("mel", stored["mel"], 50)[:45])
+
+
+def test_noise_in_filterbanks_by_hand() -> None:
+    """Speech of power 4 everywhere; two noises of power 1 and 9, as loud as each other: at 0 dB the sum is 8."""
+    clean = np.full((3, 2), np.log(4), np.float32)
+    noises = [np.zeros((3, 2), np.float32), np.full((1, 2), np.log(9), np.float32)]
+    np.testing.assert_allclose(mix_fbank(clean, noises, 0.0), np.log(8), rtol=1e-6)
+    np.testing.assert_allclose(mix_fbank(clean, noises[:1], 10.0), np.log(4.4), rtol=1e-6)
+
+
+def test_noise_in_filterbanks_keeps_its_shape_and_is_repeated() -> None:
+    clean = np.zeros((4, 1), np.float32)
+    noise = np.log(np.array([[1.0], [3.0]], np.float32))  # of mean power 2
+    np.testing.assert_allclose(np.exp(mix_fbank(clean, [noise], 0.0))[:, 0], [1.5, 2.5, 1.5, 2.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0])
+def test_noise_in_filterbanks_is_that_of_waveforms_in_the_mean(snr_db: float) -> None:
+    """Two white noises; single frames differ as their waves interfere, the mean power does not."""
+    rng = np.random.default_rng(0)
+    one, other = ((rng.normal(size=48000) * level).astype(np.int16) for level in (3000, 500))
+    waves = stacked_log_fbank(mix_noise(one, other, snr_db))
+    mixed = mix_fbank(stacked_log_fbank(one), [stacked_log_fbank(other)], snr_db)
+    assert np.exp(waves).mean() == pytest.approx(np.exp(mixed).mean(), rel=0.03)
+    assert np.exp(mixed).mean() > 1.05 * np.exp(stacked_log_fbank(one)).mean()

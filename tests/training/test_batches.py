@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import CROP, SENTENCES, samples, tokenizer
+from tiny import CROP, MOUTH, SENTENCES, samples, tokenizer
 from torch.utils.data import DataLoader
 
 from synctalk.errors import UserError
@@ -16,6 +16,7 @@ from synctalk.models.lip_reader import EOS, PAD
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.training.data import (
     FrameBatches,
+    NoiseParams,
     SampleCache,
     SpeechBatch,
     StepSampler,
@@ -226,3 +227,22 @@ def test_clips_that_do_not_stay_in_memory_are_read_once_and_give_the_same_batch(
     torch.testing.assert_close(got.target_faces, expected.target_faces, atol=0, rtol=0)
     torch.testing.assert_close(got.reference_faces, expected.reference_faces, atol=0, rtol=0)
     torch.testing.assert_close(got.speech.audio, expected.speech.audio, atol=0, rtol=0)
+
+
+def test_noise_changes_the_sound_of_as_many_clips_as_it_should_and_nothing_else(tmp_path: Path) -> None:
+    cache = samples(tmp_path / "shards", 4)
+
+    def batch(prob: float, seed: int = 0) -> SpeechBatch:
+        noise = NoiseParams(prob=prob, low_db=0.0, high_db=10.0, voices=2)
+        return speech_batch(cache, [0, 1, 2, 3], crop=MOUTH, rng=np.random.default_rng(seed), noise=noise)
+
+    clean, all_noisy, half = batch(0.0), batch(1.0), batch(0.5)
+    changed = [not torch.equal(a, b) for a, b in zip(clean.audio, all_noisy.audio, strict=True)]
+    assert changed == [True] * 4
+    some = sum(not torch.equal(a, b) for a, b in zip(clean.audio, half.audio, strict=True))
+    assert 0 < some < 4
+    assert torch.equal(clean.video, all_noisy.video)
+    assert torch.equal(clean.padding, all_noisy.padding)
+    assert torch.equal(all_noisy.audio, batch(1.0).audio)
+    assert not torch.equal(all_noisy.audio, batch(1.0, seed=1).audio)
+    assert float(all_noisy.audio[all_noisy.padding].abs().sum()) == 0

@@ -14,12 +14,14 @@ from torch import nn
 
 from synctalk.checkpoints import save
 from synctalk.training.clusters import ClusterParams, cluster_corpora, read_labels, write_clusters
+from synctalk.training.data import NoiseParams
 from synctalk.training.pretrain import LABEL_OFFSET, PretrainParams, begin_iteration, pretrain
 
 PARAMS = PretrainParams(
     batch_frames=0, recompute=False,
     source="", start="scratch", optim=OPTIM, masking="input", feature_grad_mult=1.0, audio_mask_prob=0.2,
     audio_mask_length=3, video_mask_prob=0.1, video_mask_length=2, modality_dropout=0.0, audio_dropout=0.5, alpha=1.0,
+    noise=NoiseParams(prob=0.0, low_db=0.0, high_db=0.0, voices=1),
     feature_penalty=0.0,
     clusters=ClusterParams(n_clusters=4, layer=0, fit_share=1.0, n_init=1, batch_frames=64),
 )  # fmt: skip
