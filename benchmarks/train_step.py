@@ -104,7 +104,7 @@ def make_case(n_clips: int, n_frames: int, vocabulary: int) -> Case:
     transform = torch.tensor([[1.0, 0.0, -OFFSET], [0.0, 1.0, -OFFSET]])
     tokens = torch.from_numpy(rng.integers(4, vocabulary, (n_clips, 20)))
     batch = TalkingFaceBatch(
-        speech=SimpleNamespace(**{**vars(speech), "target": tokens, "decoder_input": tokens}),  # type: ignore[arg-type]
+        speech=SimpleNamespace(**{**vars(speech), "target": tokens, "decoder_input": tokens}),  # type: ignore[arg-type]  # stands in
         mouth=torch.from_numpy(mouth),
         mel=None,
         clip=clip.repeat_interleave(WINDOW),
@@ -227,7 +227,7 @@ def main() -> None:
         else:
             real = batch.mouth[batch.clip, batch.frame].to(place).float() / 255
             mouths = paste_mouth(faces, real, batch.boxes.to(place), batch.mouth_transforms.to(place))
-        mouths.sum().backward()  # type: ignore[no-untyped-call]
+        mouths.sum().backward()  # type: ignore[no-untyped-call]  # torch has no types here
         return mouths.detach()
 
     # greys of the real mouth regions are whole levels

@@ -32,7 +32,7 @@ EXIT_CODES = (
 class AnywhereDebug(TyperGroup):
     """Takes `--debug` after the command too, where people put it."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer says `Any`
         stop = args.index("--") if "--" in args else len(args)
         if DEBUG in args[:stop]:
             args = [DEBUG, *(word for word in args[:stop] if word != DEBUG), *args[stop:]]
@@ -158,5 +158,5 @@ def _usage(error: Exception) -> NoReturn:
     path = context.command_path if context else "synctalk"
     if type(error).__name__ == "NoArgsIsHelpError":
         _stop(message, EXIT_USAGE)
-    text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    text = " ".join(error.format_message().split())  # type: ignore[attr-defined]  # click's, by whatever name
     _stop(f"error: {text} See `{path} --help`.", EXIT_USAGE)

@@ -196,7 +196,7 @@ def link_types(cache: Path, workspace: Path) -> list[str]:
         for name, link in links.items():
             try:
                 link(str(source), str(Path(here) / name))
-            except (OSError, NotImplementedError):
+            except (OSError, NotImplementedError):  # this file system, or DVC on it, has no such links
                 continue
             works.append(name)
     return works

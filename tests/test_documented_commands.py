@@ -27,7 +27,9 @@ def test_options_and_arguments_are_those_of_the_program(line: str) -> None:
     command, (_, *words) = typer.main.get_command(app), shlex.split(line)
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
-    command.make_context(line, words)
+    context = command.make_context(line, words)
+    assert context.command is command
+    assert context.args == []
 
 
 @pytest.mark.parametrize("line", documented("python -m"))

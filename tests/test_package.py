@@ -33,7 +33,7 @@ def test_metadata_names_pythons_and_extras() -> None:
 def test_sources_parse_as_the_oldest_python() -> None:
     oldest = (3, int(PYTHONS[0].split(".")[1]))
     for path in SOURCES:
-        ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=oldest)
+        assert isinstance(ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=oldest), ast.Module)
 
 
 @pytest.mark.slow

@@ -98,16 +98,9 @@ def found_kinds(path: str | Path) -> tuple[list[str], bool]:
     path = Path(path)
     if not path.is_file():
         raise UserError(path, "no such file")
-    with path.open("rb") as file:
-        head = file.read(9)
-    if is_torch_file(head):
-        saved = read_torch_file(path)
-    elif head[8:9] == b"{":
-        saved, header = read_safetensors(path)
-        if header:
-            return [str(header.get("kind"))], "source" in header.get("metadata", {})
-    else:
-        raise UserError(path, "is neither a file of torch.save nor safetensors")
+    saved, header = _contents(path)
+    if header:
+        return [str(header.get("kind"))], "source" in header.get("metadata", {})
     state = unwrap(path, saved).state
     return [name for name, kind in KINDS.items() if _has_marks(kind, state)], True
 
@@ -124,19 +117,27 @@ def kind_of(path: str | Path) -> str:
     return str(header["kind"])
 
 
-def _read(kind: str, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Entries of the network's state dict, and the arguments of its constructor."""
-    spec = KINDS[kind]
+def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
+    """What a file of torch.save or safetensors holds, and the header of one of ours; {} where it has none.
+
+    Raises:
+        UserError: damaged, or neither.
+    """
     with path.open("rb") as file:
         head = file.read(9)
     if is_torch_file(head):
-        saved = read_torch_file(path)
-    elif head[8:9] == b"{":
-        saved, header = read_safetensors(path)
-        if header:
-            return saved, _own_arguments(kind, path, header)
-    else:
-        raise UserError(path, "is neither a file of torch.save nor safetensors")
+        return read_torch_file(path), {}
+    if head[8:9] == b"{":
+        return read_safetensors(path)
+    raise UserError(path, "is neither a file of torch.save nor safetensors")
+
+
+def _read(kind: str, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Entries of the network's state dict, and the arguments of its constructor."""
+    spec = KINDS[kind]
+    saved, header = _contents(path)
+    if header:
+        return saved, _own_arguments(kind, path, header)
     file_of_peer = unwrap(path, saved)
     found = [name for name, other in KINDS.items() if _has_marks(other, file_of_peer.state)]
     if kind not in found or spec.sizes is None:

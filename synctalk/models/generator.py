@@ -142,7 +142,7 @@ class FaceGenerator(nn.Module):
             padding: bool [B, T], true = padding, or None.
             frame_index: int64 [N], b·T + t of each picked frame.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # each network hears its own sound
 
     def tune_audio_encoder(self, n_layers: int) -> None:
         """Leave a gradient in the top `n_layers` of a pre-trained audio encoder; one that begins fresh learns whole."""

@@ -41,7 +41,7 @@ class AudioDetail(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """[B, T, F] -> [B, T, C]."""
-        return self.layers(audio.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
+        return self.layers(audio.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]  # Sequential: Any
 
 
 class SyncTalklip(TalkLipGenerator):

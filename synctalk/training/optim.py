@@ -93,7 +93,7 @@ class Optimizer:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of `loss`, a scalar in float32."""
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch has no types here
 
     def update(self, step: int) -> float:
         """Change the weights by the mean of all processes' gradients where it is finite; its norm before clipping.

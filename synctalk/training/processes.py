@@ -91,7 +91,7 @@ def own_share(numbers: Sequence[int], micro_batches: int) -> list[list[int]]:
         raise UserError(
             f"a batch of {len(numbers)} clips",
             f"cannot be shared by {n_processes()} processes with {micro_batches} micro-batches each",
-            "raise batch_clips, or lower micro_batches or SYNCTALK_PROCESSES",
+            "raise batch_clips or batch_frames, or lower micro_batches or SYNCTALK_PROCESSES",
         )
     shares = [part.tolist() for part in np.array_split(np.asarray(numbers), parts)]
     return shares[rank() * micro_batches : (rank() + 1) * micro_batches]

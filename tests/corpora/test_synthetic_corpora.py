@@ -105,7 +105,7 @@ def test_texts_have_the_blocks_of_their_corpus(made: dict[str, Path]) -> None:
         path = clip.id.replace("/mp4/", "/txt/") if name == "voxceleb2" else clip.id
         content = (made[name] / f"{path}.txt").read_text()
         text = parse_transcript(content)
-        n_frames = probe(made[name] / clip.video).video.n_frames  # type: ignore[union-attr]
+        n_frames = probe(made[name] / clip.video).video.n_frames  # type: ignore[union-attr]  # it has video
         assert len(text.boxes) == (0 if name == "lrs2" else n_frames)
         assert (
             list(text.head)
@@ -182,7 +182,7 @@ def test_files_hold_what_was_performed(made: dict[str, Path], name: str) -> None
     decoded = read_video(made[name] / clip.video).frames
     assert decoded.shape == rendered.shape == (n_frames, recipe.size, recipe.size, 3)
     assert np.abs(decoded.astype(int) - rendered).mean() < 5  # H.264
-    start_s = probe(made[name] / clip.video).video.start_s  # type: ignore[union-attr]
+    start_s = probe(made[name] / clip.video).video.start_s  # type: ignore[union-attr]  # it has video
     heard = read_audio(made[name] / clip.audio, start_s)[: len(performance.pcm)].astype(float)
     assert np.corrcoef(heard, performance.pcm[: len(heard)])[0, 1] > 0.97  # AAC, MP2
 

@@ -222,4 +222,8 @@ def test_gradient_of_the_front_ends_is_scaled() -> None:
 
 
 def test_backbone_loads_into_an_encoder_without_the_head(tiny: AVHubert) -> None:
-    AVHubert(TINY, pretraining=False).load_state_dict(tiny.backbone_state())
+    encoder = AVHubert(TINY, pretraining=False)
+    encoder.load_state_dict(tiny.backbone_state())
+    audio, video = tiny_inputs()
+    with torch.no_grad():
+        assert torch.equal(encoder.eval().extract(audio, video), tiny.eval().extract(audio, video))
