@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import nn
 from synctalk.checkpoints import save
 from synctalk.features import normalise_fbank
 from synctalk.generation.faces import generate_faces
+from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache
 from synctalk.training.schedule import PhaseParams, ValidationParams
@@ -227,3 +229,17 @@ def test_micro_batches_are_all_judged_and_learnt_from(tmp_path: Path, monkeypatc
     assert learnt == [[3, 3]] * 2
     assert {name for _, name, _ in state.curves} == {"reconstruction", "adversarial", "discriminator", "gradient_norm"}
     assert any(not torch.equal(a, b) for a, b in zip(before, discriminator.parameters(), strict=True))
+
+
+def test_the_discriminator_learns_from_every_part_by_its_faces() -> None:
+    """Five faces of each kind in one part, or in parts of three and two: the same gradient and loss."""
+    torch.manual_seed(0)
+    discriminator = FaceDiscriminator(NETWORKS.discriminator)
+    real, made = torch.rand(5, 3, 96, 96), torch.rand(5, 3, 96, 96)
+    found = []
+    for parts in ([slice(0, 5)], [slice(0, 3), slice(3, 5)]):
+        adversary = Adversary(copy.deepcopy(discriminator), replace(OPTIM, clip_norm=0.0), "bce")
+        loss = adversary.learn([(real[part], made[part]) for part in parts], 0)
+        found.append((loss, torch.cat([p.grad.flatten() for p in adversary.discriminator.parameters()])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)
