@@ -33,14 +33,14 @@ def test_every_stage_left_its_figures(checkout: Checkout) -> None:
     for table in (1, 2, 3, 4):
         assert "scale `tiny`" in (checkout.root / f"results/tables/table{table}.md").read_text()
     page = (checkout.root / "report/index.html").read_text()
-    # the truth and four methods of one clip a corpus
+    # the truth and five methods of one clip a corpus
     embedded = json.loads(page.split('<script type="application/json" id="data">')[1].split("</script>")[0])
     assert [[take["method"] for take in clip["takes"]] for clip in embedded["clips"]] == [
-        ["ground_truth", "base", "conv", "freeze", "talklip"]
+        ["ground_truth", "base", "conv", "freeze", "talklip", "wav2lip_gan"]
     ] * 2
     ledger = checkout.json("results/claims.json")
     assert len(ledger["claims"]) == 60
-    # tiny has base, conv, freeze, TalkLip, and all readers; not the rest of the ablations, Wav2Lip or a study
+    # tiny has base, conv, freeze, TalkLip, Wav2Lip GAN, and all readers; not the ablations, Wav2Lip alone or a study
     ran = {claim["id"] for claim in ledger["claims"] if claim["verdict"] != "not run"}
     assert {"c02", "c11", "c27", "c28", "c43", "c54"} <= ran
     assert not {"c01", "c29", "c55"} & ran
