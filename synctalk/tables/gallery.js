@@ -184,7 +184,8 @@ class Gallery {
     this.tell();
     const time = (this.frame + 0.5) / this.fps;
     await Promise.all(this.active.map(async ({ video }) => {
-      if (video.error || Math.abs(video.currentTime - time) < 1e-3) return;
+      // only where it was sought before: a video that was paused near this time may show the next frame already
+      if (video.error || Math.abs(video.currentTime - time) < 1e-6) return;
       video.currentTime = time;
       await settled(video, "seeked", () => !video.seeking);
     }));
