@@ -7,14 +7,17 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.jobs import write_json
+from synctalk.params import entry_names, load
 from synctalk.tables.claims import check_claims, load_scores, to_json, to_page
+from synctalk.tables.external import ExternalParams
 from synctalk.tables.setting import load_setting
 
 
 def main(scores: Path, readings: Path, study: Path, ledger: Path, page: Path) -> None:
     """Check the claims on SCORES/<method>/<corpus>.parquet, READINGS/<reader>.parquet and STUDY; write LEDGER, PAGE."""
     setting = load_setting()
-    checked = check_claims(load_scores(scores, readings), json.loads(study.read_text(encoding="utf-8")))
+    methods = ("ground_truth", *entry_names("methods"), *load("external", ExternalParams).videos)
+    checked = check_claims(load_scores(scores, readings, methods), json.loads(study.read_text(encoding="utf-8")))
     write_json(ledger, to_json(checked, setting.scale))
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(to_page(checked, f"Of {setting.words}."), encoding="utf-8")

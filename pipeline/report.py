@@ -9,10 +9,12 @@ import pandas as pd
 from pipeline.stage import run
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
+from synctalk.evaluation.external import match_samples
 from synctalk.evaluation.score import takes_of
 from synctalk.faces.extract import CropParams
 from synctalk.params import entry_names, load, load_entry
 from synctalk.shards.read import ShardSet
+from synctalk.tables.external import load_external
 from synctalk.tables.paper_figures import METHOD_NAMES
 from synctalk.tables.report import (
     ClipView,
@@ -30,7 +32,7 @@ from synctalk.tables.report import (
     take_view,
 )
 from synctalk.tables.setting import TEST_CORPORA, load_setting
-from synctalk.tables.table import caption, method_table, reader_table, study_caption, study_table
+from synctalk.tables.table import ROLES, Intervals, caption, method_table, reader_table, study_caption, study_table
 
 
 def main(
@@ -41,7 +43,7 @@ def main(
     PICTURES/<role>.jpg shows the faces of the clip in the middle of those on the page.
     """
     variant, face_size, setting = load("variant", str), load("crop", CropParams).face_size, load_setting()
-    methods = entry_names("methods")
+    methods, external = entry_names("methods"), load_external(results / "methods")
     clips: list[ClipView] = []
     scored: dict[tuple[str, str], pd.DataFrame] = {}
     pictures.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,6 @@ def main(
         root = Path(load_entry("corpora", corpus, CorpusParams).root)
         indexed, test = read_clips(index / corpus / "clips.parquet"), ShardSet([shards / corpus], ["test"])
         tables = {name: pd.read_parquet(scores / name / f"{corpus}.parquet") for name in ("ground_truth", *methods)}
-        scored |= {(corpus, name): table for name, table in tables.items()}
         takes = {
             name: {
                 take.sample.row.id: take
@@ -57,20 +58,31 @@ def main(
             }
             for name in tables
         }
+        for name, folder in external.videos.items():
+            if (table := scores / name / f"{corpus}.parquet").is_file():
+                tables[name] = pd.read_parquet(table)
+                found, seen = match_samples(root, indexed, test, folder / corpus), set(tables[name]["id"])
+                takes[name] = {take.sample.row.id: take for take in found.takes if take.sample.row.id in seen}
+        scored |= {(corpus, name): table for name, table in tables.items()}
         for clip_id in choose_clips(tables[variant], load("report", ReportParams).clips_per_corpus):
-            views = [take_view(name, of_method[clip_id], face_size) for name, of_method in takes.items()]
+            views = [
+                take_view(name, of_method[clip_id], face_size)
+                for name, of_method in takes.items()
+                if clip_id in of_method
+            ]
             transcript = tables[variant].set_index("id").loc[clip_id, "reference"]
             clips.append(ClipView(corpus, clip_id, str(transcript), views))
         here = [clip for clip in clips if clip.corpus == corpus]
         (pictures / f"{corpus}.jpg").write_bytes(jpeg(contact_sheet(here[len(here) // 2])))
     of_methods = results / "methods"
-    intervals = {name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)}
+    intervals: dict[str, Intervals] = {
+        name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)
+    }
+    intervals |= external.intervals
     readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
     rated = load_json(results / "study" / "summary.json")
     of_paper = {
-        1: (method_table(1, intervals), caption(1, setting)),
-        3: (method_table(3, intervals), caption(3, setting)),
-        4: (method_table(4, intervals), caption(4, setting)),
+        **{n: (method_table(n, intervals, external.rows), caption(n, setting, external.unscored)) for n in ROLES},
         2: (reader_table(readers), caption(2, setting)),
         5: (study_table(rated), study_caption(rated)),
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.params import entry_names
+from synctalk.tables.external import load_external
 from synctalk.tables.setting import load_setting
 from synctalk.tables.table import (
     ROLES,
@@ -25,16 +26,17 @@ def main(results: Path, readers: Path, study: Path, out: Path) -> None:
     """Read RESULTS/<method>/intervals.json, READERS/<reader>.json and STUDY, the summary of a perceptual study, and
     write table<number>.csv, .md and .tex to OUT. Before a study has been collected, STUDY holds no methods.
     """
-    setting = load_setting()
+    setting, external = load_setting(), load_external(results)
     methods = {
         name: json.loads((results / name / "intervals.json").read_text(encoding="utf-8"))
         for name in ("ground_truth", *entry_names("methods"))
     }
+    methods |= external.intervals
     figures = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(readers.glob("*.json"))}
     out.mkdir(parents=True, exist_ok=True)
     rated = json.loads(study.read_text(encoding="utf-8"))
     tables = {
-        **{number: (method_table(number, methods), caption(number, setting)) for number in ROLES},
+        **{n: (method_table(n, methods, external.rows), caption(n, setting, external.unscored)) for n in ROLES},
         2: (reader_table(figures), caption(2, setting)),
         5: (study_table(rated), study_caption(rated)),
     }

@@ -5,6 +5,7 @@ Importing it imports everything, so stages load sections instead.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from synctalk.corpora.manifest import is_manifest, require_current, require_watch
@@ -20,6 +21,7 @@ from synctalk.params import PARAMS, SYNTHETIC, read_yaml, validate
 from synctalk.screening.params import ScreenerParams, ScreenParams
 from synctalk.section import section
 from synctalk.shards.corpus import ShardParams
+from synctalk.tables.external import ExternalParams
 from synctalk.tables.report import ReportParams
 from synctalk.training.conformer import ConformerParams
 from synctalk.training.finetune import FinetuneParams
@@ -62,6 +64,7 @@ class Params:
     start: TrainParams
     train: dict[str, TrainParams]
     methods: dict[str, MethodParams]
+    external: ExternalParams
     generate: GenerateParams
     evaluate: EvaluateParams
     report: ReportParams
@@ -89,6 +92,16 @@ def check(path: Path = PARAMS) -> Params:
         if method.weights.sync and params.train[method.recipe].window_frames < WINDOW:
             key = f"train.{method.recipe}.window_frames"
             raise UserError(path, f"{key} is below {WINDOW}, which Wav2Lip's expert sees at a time", "raise it")
+    taken = ["ground_truth", *params.methods]
+    for name in params.external.methods:
+        if not re.fullmatch(r"\w[\w-]*", name):
+            raise UserError(path, f"external.methods: {name!r} is no name", "take letters, digits, - and _")
+        if name in taken:
+            raise UserError(path, f"external.methods: {name!r} is there already", "call it otherwise")
+        taken.append(name)
+    for name in params.external.videos:
+        if name not in params.external.methods:
+            raise UserError(path, f"external.videos.{name} is none of external.methods", "add it there")
     for recipe in (params.start, *params.train.values()):
         phase_at(recipe.phases, 0)
     for name, entry in params.observers.items():
@@ -150,6 +163,7 @@ def require_inputs(params: Params) -> None:
     published["conformer.checkpoint"] = params.conformer.checkpoint
     published["screener.net.checkpoint"] = params.screener.net.checkpoint
     published["wav2lip_expert.checkpoint"] = params.wav2lip_expert.checkpoint
+    brought |= {f"external.videos.{name}": folder for name, folder in params.external.videos.items()}
     brought |= {key: path for key, path in published.items() if path}
     for key, path in brought.items():
         if not path:

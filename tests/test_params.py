@@ -189,6 +189,17 @@ def test_the_committed_file_is_right() -> None:
             lambda p: changed(p, "screener.net.view", "frame"),
             r"screener\.net\.view 'frame' needs a checkpoint; or train on face or mouth",
         ),
+        (
+            lambda p: changed(p, "external.methods", ["a", "a"]),
+            r"external\.methods: 'a' is there already; call",
+        ),
+        (lambda p: changed(p, "external.methods", ["base"]), r"external\.methods: 'base' is there already"),
+        (lambda p: changed(p, "external.methods", ["../a"]), r"external\.methods: '\.\./a' is no name; take letters"),
+        (
+            lambda p: changed(p, "external.videos", {"mine": "a"}),
+            r"external\.videos\.mine is none of external\.methods; add it there",
+        ),
+        (lambda p: changed(p, "external.videos", {"pc_avs": None}), r"external\.videos\.pc_avs .*string"),
         (lambda p: changed(p, "screen.policy", "mend"), r"screen\.policy"),
         (lambda p: changed(p, "crop.face_sise", 96), r": crop\.face_sise is an unknown key"),
         (lambda p: changed(p, "shards", None), r": shards is missing"),
@@ -210,10 +221,13 @@ def test_what_one_section_says_of_another_is_checked(
         ("corpora.lrs3.detector", "yunet", r"^params\.yaml: crop\.detectors\.yunet\.weights is empty; "),
         ("sync_expert.checkpoint", "syncnet_v2.model", r"^syncnet_v2\.model: is not there \(sync_expert\.checkpoint "),
         ("screener.net.checkpoint", "net.model", r"^net\.model: is not there \(screener\.net\.checkpoint "),
+        ("external.videos", {"pc_avs": "no/pc_avs"}, r"^no/pc_avs: is not there \(external\.videos\.pc_avs in params"),
         ("observers.observer1.checkpoint", "lrs2.pt", r"^lrs2\.pt: is not there \(observers\.observer1\.checkpoint "),
     ],
 )
-def test_what_the_user_brings_is_asked_for_before_work_begins(tmp_path: Path, path: str, value: str, line: str) -> None:
+def test_what_the_user_brings_is_asked_for_before_work_begins(
+    tmp_path: Path, path: str, value: object, line: str
+) -> None:
     require_inputs(check(COMMITTED))  # synthetic corpora are made by the pipeline
     data = changed(read_yaml(COMMITTED), path, value)
     if path == "corpora.lrs2.root":

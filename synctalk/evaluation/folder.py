@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -14,9 +14,9 @@ from typing import Any
 
 from synctalk import __version__
 from synctalk.evaluation.bootstrap import Interval
-from synctalk.evaluation.foreign import Filmed, Setup, film_pair
+from synctalk.evaluation.foreign import Filmed, Setup, film_pair, score_filmed
 from synctalk.evaluation.pairs import Finding, Matching, Note, Pair, write_notes
-from synctalk.evaluation.score import ClipScore, Judges, offset_counts, score_footage, summarise, write_scores
+from synctalk.evaluation.score import ClipScore, Judges, offset_counts, summarise, write_scores
 from synctalk.jobs import map_ordered, scratch, write_json
 
 PART = 16
@@ -100,15 +100,7 @@ def summary(scored: Scored, setting: dict[str, Any]) -> dict[str, Any]:
 
 def _score_part(filmed: Iterable[Filmed], judges: Judges) -> dict[str, Any]:
     """Scores and notes of one part, as JSON."""
-    notes: list[Note] = []
-
-    def ready() -> Iterator[Any]:
-        for one in filmed:
-            notes.extend(one.notes)
-            if one.footage is not None:
-                yield one.footage
-
-    scores = score_footage(ready(), judges)
+    scores, notes = score_filmed(filmed, judges)
     return {"scores": [asdict(score) for score in scores], "notes": [asdict(note) for note in notes]}
 
 

@@ -8,6 +8,7 @@ Legend: T frames that both videos have.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from synctalk.errors import ClipError, Reason
 from synctalk.evaluation.pairs import Finding, Note, Pair
 from synctalk.evaluation.pictures import Footage, compare_images, seen_by
+from synctalk.evaluation.score import ClipScore, Judges, score_footage
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, make_detector, read_published_track
@@ -73,6 +75,19 @@ class Filmed:
 
 UNREADABLE = {Reason.NO_AUDIO: Finding.NO_SOUND}
 """Reasons for which decoding fails, where the finding has a name of its own."""
+
+
+def score_filmed(filmed: Iterable[Filmed], judges: Judges) -> tuple[list[ClipScore], list[Note]]:
+    """Let the judges score what could be prepared; beside the scores everything that is to be said."""
+    notes: list[Note] = []
+
+    def ready() -> Iterator[Footage]:
+        for one in filmed:
+            notes.extend(one.notes)
+            if one.footage is not None:
+                yield one.footage
+
+    return score_footage(ready(), judges), notes
 
 
 @cache

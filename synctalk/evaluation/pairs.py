@@ -6,7 +6,7 @@ no partner becomes a `Note`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -129,8 +129,7 @@ def match_folders(
     made = videos_below(generated)
     real = videos_below(reference) if reference else {}
     ids = _listed(wanted) if wanted else list(real) if reference else list(made)
-    notes = [Note(name, Finding.MISSING, False, "no generated video of this name") for name in ids if name not in made]
-    notes += [Note(name, Finding.EXTRA, False, "no such clip is asked for") for name in sorted(set(made) - set(ids))]
+    notes = without_partner(ids, made)
     pairs = []
     for name in ids:
         if name not in made:
@@ -141,6 +140,13 @@ def match_folders(
         notes += [note] if note else []
         pairs.append(Pair(name, made[name], real.get(name), name in real, text))
     return Matching(tuple(pairs), tuple(notes))
+
+
+def without_partner(ids: Sequence[str], made: Mapping[str, Path]) -> list[Note]:
+    """Clips that are asked for and have no video, and videos that nobody asks for."""
+    notes = [Note(name, Finding.MISSING, False, "no generated video of this name") for name in ids if name not in made]
+    extra = sorted(set(made) - set(ids))
+    return notes + [Note(name, Finding.EXTRA, False, "no such clip is asked for") for name in extra]
 
 
 def _listed(path: Path) -> list[str]:

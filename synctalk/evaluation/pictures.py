@@ -78,14 +78,21 @@ class Footage:
 
 @dataclass(frozen=True)
 class Take:
-    """What to score: a clip, its sample (box, mouth transforms, transcript), and the generated video; None: ground
-    truth.
+    """What to score.
+
+    Attributes:
+        root: folder of the corpus.
+        clip: the real clip.
+        sample: its face box, mouth transforms and transcript.
+        generated: the generated video; None for ground truth.
+        whole: the generated video shows all of the clip's file, not only the stretch that the sample covers.
     """
 
     root: Path
     clip: Clip
     sample: Sample
     generated: Path | None
+    whole: bool = False
 
 
 def _mean(score: Callable[[Picture, Picture], float], real: Picture, made: Picture) -> float:
@@ -128,26 +135,33 @@ def compare_images(
 
 
 def film_frames(take: Take) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """Frames RGB uint8 [T, H, W, 3] and sound of one take; of real footage the stretch that the sample covers,
-    its sound where screening left it.
+    """Frames RGB uint8 [T, H, W, 3] and sound of one take; of a whole clip's footage the stretch that the sample
+    covers, its sound where screening left it.
 
     Raises:
         ClipError: a video cannot be decoded.
     """
     row = take.sample.row
-    if take.generated is not None:
+    if take.generated is None:
+        pcm = read_audio(take.root / take.clip.audio, audio_origin_s(take.clip))
+    else:
         info = probe(take.generated)
-        return _frames(take), read_audio(take.generated, info.video.start_s if info.video else 0.0)
-    pcm = read_audio(take.root / take.clip.audio, audio_origin_s(take.clip))
-    return _frames(take), sound_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
+        pcm = read_audio(take.generated, info.video.start_s if info.video else 0.0)
+    if _has_all(take):
+        pcm = sound_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
+    return _frames(take), pcm
+
+
+def _has_all(take: Take) -> bool:
+    """Whether a take's video goes beyond its sample's stretch."""
+    return take.generated is None or take.whole
 
 
 def _frames(take: Take, *, jpeg: bool = False) -> NDArray[np.uint8]:
     row = take.sample.row
-    if take.generated is not None:
-        return read_video(take.generated, jpeg=jpeg).frames[: row.n_frames]
-    span = slice(row.start, row.start + row.n_frames)
-    return read_video(take.root / take.clip.video, span=span, jpeg=jpeg).frames
+    first = row.start if _has_all(take) else 0
+    path = take.generated or take.root / take.clip.video
+    return read_video(path, span=slice(first, first + row.n_frames), jpeg=jpeg).frames
 
 
 def film(
@@ -161,15 +175,32 @@ def film(
     Raises:
         ClipError: a video cannot be decoded.
     """
-    sample = take.sample
     frames, pcm = film_frames(take)
-    n_frames = len(frames)
+    real = None if take.generated is None else film_frames(replace(take, generated=None))[0]
+    return prepare(take, frames, pcm, real, face_size, mouth_size, view, judge, jpeg=jpeg)
+
+
+def prepare(
+    take: Take,
+    frames: NDArray[np.uint8],
+    pcm: NDArray[np.int16],
+    real: NDArray[np.uint8] | None,
+    face_size: int,
+    mouth_size: int,
+    view: View,
+    judge: SyncNetConfig,
+    *,
+    jpeg: bool,
+) -> Footage:
+    """A take whose frames and sound are decoded, and the real frames that it is compared with; no fewer of them.
+
+    Raises:
+        ClipError: with `jpeg`, the video cannot be decoded.
+    """
+    sample, n_frames = take.sample, len(frames)
     boxes = sample.boxes[:n_frames]
     mouths = crop_mouth(frames, sample.mouth_transforms[:n_frames], mouth_size)
-    images = None
-    if take.generated is not None:
-        real, _ = film_frames(replace(take, generated=None))
-        images = compare_images(real[:n_frames], frames, boxes, face_size)
+    images = None if real is None else compare_images(real[:n_frames], frames, boxes, face_size)
     seen = seen_by(view, frames, boxes, mouths, face_size)
     if jpeg:
         seen = _frames(take, jpeg=True) if view == "frame" else dumped(seen)

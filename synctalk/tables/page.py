@@ -47,6 +47,7 @@ FIGURES = (
     Column("offset", "offset", 0, "far"),
     Column("n_windows", "windows", 0, "low"),
     Column("psnr", "PSNR ↑", 2, "low"),
+    Column("psnr_uint8", "PSNR (uint8) ↑", 2, "low"),
     Column("ssim", "SSIM ↑", 3, "low"),
     Column("mouth_psnr", "mouth PSNR ↑", 2, "low"),
     Column("frame_psnr", "frame PSNR ↑", 2, "low"),

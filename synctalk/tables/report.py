@@ -175,11 +175,11 @@ def mouth_box(boxes: NDArray[np.int32], width: int, height: int) -> tuple[float,
 
 
 def take_view(method: str, take: Take, face_size: int) -> TakeView:
-    """A take for the page. Real footage is encoded anew, so that any browser plays it; generated files are taken as
-    they are.
+    """A take for the page. Our generated files are taken as they are; real footage, and that of whole clips, is encoded
+    anew, so that any browser plays just the stretch.
     """
     frames, pcm = film_frames(take)
-    if take.generated is not None:
+    if take.generated is not None and not take.whole:
         mp4 = take.generated.read_bytes()
     else:
         with tempfile.TemporaryDirectory() as folder:

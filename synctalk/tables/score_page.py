@@ -20,6 +20,7 @@ from synctalk.evaluation.folder import Scored
 from synctalk.evaluation.pairs import Matching
 from synctalk.evaluation.score import ClipScore
 from synctalk.tables.page import clip_row, offset_bars, page_data, render_page
+from synctalk.tables.table import WHY_TWO_PSNRS
 
 MEANINGS = {
     "lse_c": ("LSE-C ↑", "SyncNet's confidence: how much the best shift of the sound stands out"),
@@ -44,10 +45,6 @@ MEANINGS = {
     "cer": ("CER % ↓", "character edits over characters of all clips"),
 }
 """Heading and meaning of every figure."""
-WHY_TWO_PSNRS = (
-    "Published code subtracts bytes, which wrap around at 256, so that its PSNR of unlike faces is near 28 dB whatever "
-    "they show; the PSNR in floating point measures them."
-)
 VIEWS = {
     "frame": "whole frames (protocol of LRS)",
     "tracked": "tracked faces (SyncNet's own crop)",

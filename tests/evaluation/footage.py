@@ -7,12 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from training.tiny import samples
+import torch
+from training.tiny import CROP, reader, samples, tokenizer
 
 from synctalk.corpora.records import Clip
 from synctalk.evaluation.pictures import Take, film_frames
+from synctalk.evaluation.score import ConformerJudge, Judges, LipJudge, SyncJudge
 from synctalk.media.write import write_video
+from synctalk.models.beam_search import BeamConfig
+from synctalk.models.conformer import Conformer, ConformerConfig
+from synctalk.models.conformer_search import JointBeamConfig
+from synctalk.models.resnet import FrontEndConfig
+from synctalk.models.sync_scorer import SyncScorer
+from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.timebase import n_samples
+from synctalk.training.text import Units
 
 FACE, MOUTH = 96, 32
 START = 2
@@ -56,3 +65,21 @@ def made_takes(
         write_video(path, change(frames), audio=pcm, lossless=True)
         made.append(replace(take, generated=path))
     return made
+
+
+def small_judges() -> Judges:
+    """Random ones, which see the mouth."""
+    torch.manual_seed(0)
+    pieces = tokenizer()
+    sync = SyncNetConfig(
+        image_size=48, in_channels=1, lip_widths=(4,) * 6, audio_widths=(4,) * 6, d_hidden=8, d_embedding=16
+    )
+    beam = BeamConfig(beam=2, length_penalty=1.0, max_len_a=0.0, max_len_b=4, max_tokens=4)
+    lips = LipJudge(reader(vocabulary=len(pieces)), pieces, CROP, beam)
+    units = Units.of_tokenizer(pieces.model)
+    net = ConformerConfig(
+        d_model=16, n_heads=2, d_ffn=16, n_layers=1, conv_kernel=3, n_decoder_layers=1, vocabulary=units.vocabulary,
+        front_end=FrontEndConfig(stem_width=4, widths=(4, 8), blocks=(1, 1)),
+    )  # fmt: skip
+    third = ConformerJudge(Conformer(net), units, CROP, JointBeamConfig(beam=2, ctc_weight=0.1))
+    return Judges(SyncJudge(SyncScorer(SyncNet(sync)), "mouth"), lips, third)

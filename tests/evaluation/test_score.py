@@ -8,19 +8,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
-from footage import FACE, MOUTH, made_takes, real_takes
-from training.tiny import CROP, reader, samples, tokenizer
+from footage import FACE, MOUTH, made_takes, real_takes, small_judges
+from training.tiny import samples
 
 from synctalk.corpora.records import Clip
 from synctalk.errors import UserError
 from synctalk.evaluation.pictures import IMAGE_SCORES, Take
 from synctalk.evaluation.score import (
     ClipScore,
-    ConformerJudge,
     Judges,
-    LipJudge,
-    SyncJudge,
     offset_counts,
     score_takes,
     summarise,
@@ -28,13 +24,6 @@ from synctalk.evaluation.score import (
     write_offsets,
     write_scores,
 )
-from synctalk.models.beam_search import BeamConfig
-from synctalk.models.conformer import Conformer, ConformerConfig
-from synctalk.models.conformer_search import JointBeamConfig
-from synctalk.models.resnet import FrontEndConfig
-from synctalk.models.sync_scorer import SyncScorer
-from synctalk.models.syncnet import SyncNet, SyncNetConfig
-from synctalk.training.text import Units
 
 SCORE = ClipScore(
     id="a", n_frames=20, n_windows=15, lse_c=1.0, lse_d=2.0, offset=0, lse_c_other=0.5, **dict.fromkeys(IMAGE_SCORES),
@@ -45,20 +34,7 @@ SCORE = ClipScore(
 
 @pytest.fixture(scope="module")
 def judges() -> Judges:
-    torch.manual_seed(0)
-    pieces = tokenizer()
-    sync = SyncNetConfig(
-        image_size=48, in_channels=1, lip_widths=(4,) * 6, audio_widths=(4,) * 6, d_hidden=8, d_embedding=16
-    )
-    beam = BeamConfig(beam=2, length_penalty=1.0, max_len_a=0.0, max_len_b=4, max_tokens=4)
-    lips = LipJudge(reader(vocabulary=len(pieces)), pieces, CROP, beam)
-    units = Units.of_tokenizer(pieces.model)
-    net = ConformerConfig(
-        d_model=16, n_heads=2, d_ffn=16, n_layers=1, conv_kernel=3, n_decoder_layers=1, vocabulary=units.vocabulary,
-        front_end=FrontEndConfig(stem_width=4, widths=(4, 8), blocks=(1, 1)),
-    )  # fmt: skip
-    third = ConformerJudge(Conformer(net), units, CROP, JointBeamConfig(beam=2, ctc_weight=0.1))
-    return Judges(SyncJudge(SyncScorer(SyncNet(sync)), "mouth"), lips, third)
+    return small_judges()
 
 
 @pytest.fixture(scope="module")

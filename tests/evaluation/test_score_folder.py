@@ -269,19 +269,19 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert command(monkeypatch, *arguments(clips, judges, whole)) == 0
     scored: list[int] = []
-    score = folder.score_footage
+    score = folder.score_filmed
 
     def count(*words: object) -> object:
         if len(scored) == 2:
             raise KeyboardInterrupt
         found = score(*words)  # type: ignore[arg-type]
-        scored.append(len(found))
+        scored.append(len(found[0]))
         return found
 
-    monkeypatch.setattr(folder, "score_footage", count)
+    monkeypatch.setattr(folder, "score_filmed", count)
     assert command(monkeypatch, *arguments(clips, judges, broken)) != 0
     assert not (broken / "summary.json").exists()
-    monkeypatch.setattr(folder, "score_footage", lambda *words: scored.append(-1) or score(*words))
+    monkeypatch.setattr(folder, "score_filmed", lambda *words: scored.append(-1) or score(*words))
     monkeypatch.setenv("SYNCTALK_WORKERS", "8")
     assert command(monkeypatch, *arguments(clips, judges, broken)) == 0
     assert scored == [2, 2, -1]

@@ -92,6 +92,34 @@ def test_another_variant_reuses_everything_and_can_be_compared(checkout: Checkou
     assert checkout.json("metrics.json") == checkout.json("results/methods/base/metrics.json")
 
 
+def test_an_external_method_gets_its_row_when_it_has_videos(checkout: Checkout) -> None:
+    """The real videos as somebody's method: they score as the real videos, and one that is missing is listed."""
+    for table in (1, 4):
+        assert "| pc_avs |  | not run" in (checkout.root / f"results/tables/table{table}.md").read_text()
+    real, videos = checkout.root / "data/synthetic/lrs2/main", checkout.root / "external/pc_avs/lrs2/main"
+    test = [
+        f"{name}.mp4" for name in (checkout.root / "data/synthetic/lrs2/test.txt").read_text().split() if "/" in name
+    ]
+    for name in test:
+        (videos / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(real / name, videos / name)
+    printed = checkout.run("dvc", "exp", "run", "-S", "+external.videos.pc_avs=external/pc_avs")
+    ran = [line for line in printed.splitlines() if line.startswith("Running stage")]
+    assert ran == [f"Running stage '{name}':" for name in ("external@pc_avs", "claims", "tables", "report")]
+    theirs, truth = (checkout.json(f"results/methods/{name}/intervals.json") for name in ("pc_avs", "ground_truth"))
+    assert set(theirs) == {"lrs2"}
+    assert truth["lrs2"].items() <= theirs["lrs2"].items()
+    assert theirs["lrs2"]["psnr"] == {"value": 100.0, "low": 100.0, "high": 100.0, "n": len(test)}
+    (videos / test[0]).unlink()
+    printed = checkout.run("dvc", "repro")
+    assert "Running stage 'external@pc_avs'" in printed
+    assert f"| pc_avs | {len(test) - 1} |" in (checkout.root / "results/tables/table1.md").read_text()
+    assert "Not scored of pc_avs on lrs2: 1 missing" in (checkout.root / "results/tables/table4.md").read_text()
+    notes = (checkout.root / "results/methods/pc_avs/notes.csv").read_text().splitlines()
+    assert notes[1:] == [f"lrs2,main/{test[0].removesuffix('.mp4')},missing,false,no generated video of this name"]
+    assert "up to date" in checkout.run("dvc", "repro")
+
+
 def test_one_worker_makes_the_same_bytes(checkout: Checkout, tmp_path: Path) -> None:
     """Shards made again by a single process are those that several made."""
     before = (checkout.root / "data/shards/lrs2/index.parquet").read_bytes()

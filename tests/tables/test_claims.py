@@ -11,6 +11,7 @@ import pytest
 
 from synctalk.evaluation.bootstrap import Interval, PerClip, paired_difference
 from synctalk.tables.claims import (
+    MIN_CLIPS,
     Claim,
     Verdict,
     check_claims,
@@ -113,7 +114,25 @@ def test_verdicts(low: float, high: float, better: Verdict, on_par: Verdict) -> 
     ours = Interval((low + high) / 2, low, high, 40)
     assert judge(ours, "better") is better
     assert judge(ours, "on_par") is on_par
+    few = Interval((low + high) / 2, low, high, MIN_CLIPS - 1)
+    assert judge(few, "better") is judge(few, "on_par") is Verdict.TOO_FEW
+    assert judge(Interval(few.value, low, high, MIN_CLIPS), "better") is better
     assert judge(None, "better") is judge(None, "on_par") is Verdict.NOT_RUN
+
+
+def test_six_clips_are_the_fewest_over_which_a_sign_test_can_reach_95_percent() -> None:
+    """All clips point one way: the two-sided probability of that by chance."""
+    assert 2 * 0.5**MIN_CLIPS < 0.05 < 2 * 0.5 ** (MIN_CLIPS - 1)
+
+
+def test_over_few_clips_nothing_is_said_even_on_a_par() -> None:
+    """Five clips whose differences are all alike, whose bootstrap interval has no width, and five that say nothing."""
+    for lead, kind in ((1.0, "better"), (0.0, "on_par")):
+        first, second = (scores(IDS[:5], lse_c=np.arange(5.0) + by) for by in (lead, 0.0))
+        tables = {("base", "lrs2"): first, ("talklip", "lrs2"): second}
+        (row,) = check_claims(lambda n, c, of=tables: of.get((n, c)), NO_STUDY, [claim("lse_c", kind=kind)])
+        assert row.ours is not None
+        assert (row.ours.n, row.verdict) == (5, Verdict.TOO_FEW)
 
 
 def test_the_paper_stands_beside_as_printed() -> None:
@@ -148,12 +167,20 @@ def test_files_of_methods_and_readers_become_a_ledger_and_a_page(tmp_path: Path)
         scores(lse_c=np.arange(40.0) + lead).to_parquet(tmp_path / f"scores/{name}/lrs2.parquet")
     for name, edits in (("av_syncnet", 1), ("conformer", 2)):
         scores(edits=[edits] * 40, n_words=[4] * 40).to_parquet(tmp_path / f"readings/{name}.parquet")
-    checked = check_claims(load_scores(tmp_path / "scores", tmp_path / "readings"), NO_STUDY)
+    checked = check_claims(load_scores(tmp_path / "scores", tmp_path / "readings", ["base", "talklip"]), NO_STUDY)
     assert {row.claim.id for row in checked if row.verdict is Verdict.HOLDS} == {"c02", "c27"}
-    assert tally(checked) == {"holds": 2, "not shown": 0, "contradicted": 0, "not run": 58}
+    assert tally(checked) == {"holds": 2, "not shown": 0, "contradicted": 0, "too few clips": 0, "not run": 58}
     ledger = to_json(checked, "demo")
     assert [row["id"] for row in ledger["claims"]] == [f"c{number:02}" for number in range(1, 61)]
     assert ledger["claims"][26]["ours"]["value"] == 25.0
     page = to_page(checked, "Of scale `demo`.")
-    assert "60 claims: 2 holds, 0 not shown, 0 contradicted, 58 not run." in page
+    assert "60 claims: 2 holds, 0 not shown, 0 contradicted, 0 too few clips, 58 not run." in page
     assert "| c02 | table 1, §4.4 | lrs2 | lse_c | synctalklip | talklip | +1 (+1 to +1) | 40 | +0.76 | holds |" in page
+    assert "8.81 in table 3 and 9.29 in tables 1 and 4" in page
+
+
+def test_what_another_run_left_of_a_method_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "pc_avs").mkdir()
+    scores(lse_c=np.arange(40.0)).to_parquet(tmp_path / "pc_avs/lrs2.parquet")
+    assert load_scores(tmp_path, tmp_path, ["pc_avs"])("pc_avs", "lrs2") is not None
+    assert load_scores(tmp_path, tmp_path, ["base"])("pc_avs", "lrs2") is None
