@@ -82,8 +82,11 @@ def test_another_variant_reuses_everything_and_can_be_compared(checkout: Checkou
     ran = [line for line in printed.splitlines() if line.startswith("Running stage")]
     assert ran == ["Running stage 'metrics':", "Running stage 'report':"]
     assert checkout.json("metrics.json") == checkout.json("results/methods/conv/metrics.json")
-    differences = json.loads(checkout.run("dvc", "metrics", "diff", "--json", "--targets", "metrics.json"))
+    differences = json.loads(checkout.run("dvc", "metrics", "diff", "--json"))
+    assert list(differences) == ["metrics.json"]
     changed = differences["metrics.json"]
+    changed_params = json.loads(checkout.run("dvc", "params", "diff", "--json"))
+    assert changed_params == {"params.yaml": {"variant": {"old": "base", "new": "conv"}}}
     assert {name.split(".")[0] for name in changed} == {"lrs2", "lrs3"}
     assert any(name.endswith("psnr") for name in changed)
     checkout.run("dvc", "exp", "run", "-S", "variant=base")
