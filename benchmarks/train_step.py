@@ -16,9 +16,9 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -39,17 +39,18 @@ from synctalk.models.resnet import FrontEndConfig
 from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig, generator_input
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache, collate_speech
-from synctalk.training.loop import device, set_threads
 from synctalk.training.optim import Optimizer, OptimParams
+from synctalk.training.processes import device, set_threads
 from synctalk.training.supervisor import Supervisor, Watched
 from synctalk.training.talking_data import TalkingFaceBatch
 
 FRAME, ROI, CROP, FACE, WINDOW = 160, 96, 88, 96, 5
 OFFSET = (FRAME - ROI) // 2
+Precision = Literal["float32", "bfloat16"]
 WEIGHTS = {"reconstruction": 0.93, "adversarial": 0.07, "lip_reading": 1e-5}
 OPTIM = OptimParams(
-    steps=100, batch_clips=1, lr=1e-4, warmup_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.5, beta2=0.999,
-    weight_decay=0.0, clip_norm=0.0,
+    steps=100, batch_clips=1, lr=1e-4, warmup_steps=0, hold_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.5,
+    beta2=0.999, weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
 )  # fmt: skip
 SMALL_ENCODER = AVHubertConfig(
     d_model=128, n_layers=3, d_ffn=384, n_heads=4,
@@ -198,27 +199,37 @@ def main() -> None:
     sizes = SyncTalklipConfig(image=IMAGES[asked.size], discriminator=DISCRIMINATORS[asked.size], audio_detail=0)
     model = SyncTalklip(sizes, config.encoder).to(place).train()
     model.tune_audio_encoder(3)
-    adversary = Adversary(FaceDiscriminator(sizes.discriminator).to(place), OPTIM, "bce")
-    optimizer = Optimizer(model.parameters(), OPTIM)
+    discriminator = FaceDiscriminator(sizes.discriminator).to(place)
 
-    def step(watch: Callable[[Tensor], Watched], layout: torch.memory_format) -> None:
+    def step(
+        watch: Callable[[Tensor], Watched], layout: torch.memory_format, optimizer: Optimizer, adversary: Adversary
+    ) -> None:
         target = batch.target_faces.to(place, memory_format=layout)
-        faces = generator_input(target, batch.reference_faces.to(place))
-        heard = model.hear(batch.speech.audio.to(place), batch.speech.padding.to(place), batch.frame_index.to(place))
-        generated = model.make(heard.embedding, faces)
-        adversary.learn(target, generated, 0)
-        terms = {
-            "reconstruction": reconstruction_loss(generated_faces=generated, target_faces=target),
-            "adversarial": adversary.judge(generated),
-            "lip_reading": lip_reading_loss(
-                logits=watch(generated).logits,
-                target=batch.speech.target.to(place),
-                padding_index=PAD,
-                smoothing=0.1,
-                reduction="sum",
-            ),
-        }
+        with optimizer.autocast():
+            faces = generator_input(target, batch.reference_faces.to(place))
+            sound, padding = batch.speech.audio.to(place), batch.speech.padding.to(place)
+            heard = model.hear(sound, padding, batch.frame_index.to(place))
+            generated = model.make(heard.embedding, faces).float()
+            terms = {
+                "reconstruction": reconstruction_loss(generated_faces=generated, target_faces=target),
+                "adversarial": adversary.judge(generated),
+                "lip_reading": lip_reading_loss(
+                    logits=watch(generated).logits,
+                    target=batch.speech.target.to(place),
+                    padding_index=PAD,
+                    smoothing=0.1,
+                    reduction="sum",
+                ),
+            }
         optimizer.step(weighted_total(terms=terms, weights=WEIGHTS), 0)
+        adversary.learn([(target, generated.detach())], 0)
+
+    def time_step(
+        watch: Callable[[Tensor], Watched], layout: torch.memory_format, precision: Precision
+    ) -> tuple[float, float]:
+        params = replace(OPTIM, precision=precision)
+        optimizer, adversary = Optimizer(model.parameters(), params), Adversary(discriminator, params, "bce")
+        return measured(lambda: step(watch, layout, optimizer, adversary), asked.repeats)
 
     def paste(by_frame: bool) -> Tensor:
         faces = batch.target_faces.to(place).requires_grad_()
@@ -233,20 +244,25 @@ def main() -> None:
     # greys of the real mouth regions are whole levels
     torch.testing.assert_close(paste(by_frame=True), paste(by_frame=False), atol=1.01 / 255, rtol=0.0)
     n_made = len(batch.clip)
-    peer = measured(lambda: step(lambda made: watched_by_the_peer(supervisor, made, case), torch.contiguous_format),
-                    asked.repeats)  # fmt: skip
+    steps = {
+        "released way": time_step(
+            lambda made: watched_by_the_peer(supervisor, made, case), torch.contiguous_format, "float32"
+        )
+    }
     model.channels_last()
-    ours = measured(lambda: step(lambda made: supervisor.watch(made, batch), torch.channels_last), asked.repeats)
+    for precision in ("float32", "bfloat16") if place.type == "cuda" else ("float32",):
+        steps[f"here, {precision}"] = time_step(
+            lambda made: supervisor.watch(made, batch), torch.channels_last, precision
+        )
     slow, _ = measured(lambda: paste(by_frame=True), asked.repeats)
     quick, _ = measured(lambda: paste(by_frame=False), asked.repeats)
     print(f"{asked.size}: {asked.clips} clips of {asked.frames} frames, {n_made} made frames a step, {place}")
-    print(
-        f"| {'wall time' if place.type == 'cuda' else 'core-seconds'} | released way | here | |\n|---|---:|---:|---:|"
-    )
-    print(f"| made frames a second | {n_made / peer[0]:.1f} | {n_made / ours[0]:.1f} | {peer[0] / ours[0]:.1f} |")
-    print(f"| step, s | {peer[0]:.3f} | {ours[0]:.3f} | {peer[0] / ours[0]:.1f} |")
-    print(f"| peak of GPU memory, GiB | {peer[1]:.1f} | {ours[1]:.1f} | |")
-    print(f"| pasting, forward and back, ms | {1e3 * slow:.1f} | {1e3 * quick:.1f} | {slow / quick:.1f} |")
+    clock = "wall time" if place.type == "cuda" else "core-seconds"
+    print(f"| training step, {clock} | s | made frames/s | | peak GiB |\n|---|---:|---:|---:|---:|")
+    for label, (took, memory) in steps.items():
+        gain = steps["released way"][0] / took
+        print(f"| {label} | {took:.3f} | {n_made / took:.1f} | {gain:.1f} | {memory:.1f} |")
+    print(f"pasting, forward and back: released way {1e3 * slow:.1f} ms, here {1e3 * quick:.1f} ms, {slow / quick:.1f}")
 
 
 if __name__ == "__main__":

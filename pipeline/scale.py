@@ -1,4 +1,4 @@
-"""Write the values of a scale into params.yaml: `python -m pipeline.scale demo|gpu|paper|tiny`.
+"""Write the values of a scale into params.yaml: `python -m pipeline.scale demo|gpu|large|paper|tiny`.
 
 A scale is a set of values for keys of params.yaml. pipeline/scales/demo.yaml names every key that any scale changes;
 the others name what differs from the demo and are laid over it, so that switching back and forth loses nothing. Keys
@@ -96,7 +96,7 @@ def apply_scale(name: str, params: Path = PARAMS) -> None:
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="demo, gpu, paper or tiny; nothing: say which one is set.")] = "",
+    name: Annotated[str, typer.Argument(help="demo, gpu, large, paper or tiny; nothing: say which one is set.")] = "",
 ) -> None:
     """Write the values of a scale into params.yaml, and check the file; without NAME its inputs too."""
     from synctalk.schema import check, require_inputs

@@ -15,6 +15,7 @@ import typer
 
 from synctalk.errors import UserError
 from synctalk.jobs import STATE_DIR
+from synctalk.lock_files import keep_locks
 from synctalk.workers import die_with_parent
 
 TIMINGS = STATE_DIR / "timings.jsonl"
@@ -50,6 +51,9 @@ def run(main: Callable[..., Any]) -> None:
     """Run a stage's function as a command line; a `UserError` becomes one line on stderr and exit status 1."""
     die_with_parent()
     started = time.monotonic()
+    recorded = os.environ.get("DVC_STAGE") if os.environ.get("RANK", "0") == "0" else None
+    if recorded:
+        keep_locks()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:
@@ -62,5 +66,5 @@ def run(main: Callable[..., Any]) -> None:
         if hasattr(error, "format_message"):  # click's usage errors, in whatever module typer keeps them
             sys.exit(f"error: {error.format_message()}")
         raise
-    if (stage := os.environ.get("DVC_STAGE")) and os.environ.get("RANK", "0") == "0":
-        _record(stage, time.monotonic() - started)
+    if recorded:
+        _record(recorded, time.monotonic() - started)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from synctalk.errors import ClipError, UserError
+from synctalk.lock_files import LOCK_FILES, is_whole
 from synctalk.params import PARAMS, load, read_yaml
 from synctalk.timebase import FPS, SAMPLE_RATE
 
@@ -152,6 +153,15 @@ def check_params() -> Finding:
     return Finding("params", State.OK, f"{PARAMS}, scale {data['scale']}, variant {data['variant']}")
 
 
+def check_locks() -> Finding:
+    """What DVC knows of finished stages; a kill can leave it half written."""
+    there = [lock for lock in LOCK_FILES if lock.is_file()]
+    broken = [str(lock) for lock in there if not is_whole(lock)]
+    if broken:
+        return Finding("lock files", State.FAIL, f"{', '.join(broken)}: cut off", "python -m pipeline.mend")
+    return Finding("lock files", State.OK, ", ".join(map(str, there)) or "none yet: nothing has run")
+
+
 def _git(*words: str) -> str:
     return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -256,6 +266,7 @@ ANYWHERE: dict[str, Callable[[], Finding | list[Finding]]] = {
 }
 IN_A_PROJECT: dict[str, Callable[[], Finding | list[Finding]]] = {
     "params": check_params,
+    "lock files": check_locks,
     "detectors": check_detectors,
     "dvc cache": check_cache,
     "disk": check_disk,

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from synctalk.section import section
 
 Activation = Literal["prelu", "silu"]
+SIDE, STRIDE, PADDING = 3, 2, 1
+"""Of the pool after the first convolution, pixels."""
 
 
 @section
@@ -86,7 +88,7 @@ class VideoFrontEnd(nn.Module):
             nn.Conv3d(1, width, (5, 7, 7), (1, 2, 2), (2, 3, 3), bias=False),
             nn.BatchNorm3d(width),
             _activation(config.activation, width),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+            nn.MaxPool3d((1, SIDE, SIDE), (1, STRIDE, STRIDE), (0, PADDING, PADDING)),
         )
         self.trunk = Trunk(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
@@ -99,6 +101,7 @@ class VideoFrontEnd(nn.Module):
         frames = F.pad(video[:, 0], (0, 0, 0, 0, reach, reach)).unfold(1, n_taps, 1)
         frames_NCHW = frames.permute(0, 1, 4, 2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         stem = F.conv2d(frames_NCHW, conv.weight[:, 0], stride=conv.stride[1:], padding=conv.padding[1:])
-        pooled = self.frontend3D[1:](stem[:, :, None])[:, :, 0]
+        # the pool of one frame is a 2-D one too, and keeps the channels last
+        pooled = F.max_pool2d(self.frontend3D[1:3](stem[:, :, None])[:, :, 0], SIDE, STRIDE, PADDING)
         features: Tensor = self.trunk(pooled).reshape(n_clips, n_frames, -1)
         return features

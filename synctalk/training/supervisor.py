@@ -26,6 +26,7 @@ from synctalk.features.roi_input import centre_crop, standardise
 from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.training.data import SampleCache, pad_stack
 from synctalk.training.finetune import front_end_features
+from synctalk.training.processes import device
 from synctalk.training.talking_data import TalkingFaceBatch
 
 REACH = 2
@@ -77,7 +78,7 @@ class Supervisor:
     gives = frozenset({"lip_reading", "contrastive"})
 
     def __init__(self, model: AVSyncNet, samples: SampleCache, crop: int) -> None:
-        self.model = model.eval().requires_grad_(False)
+        self.model = model.eval().requires_grad_(False).to(device())
         self.crop = crop
         self.real_features = front_end_features(model, samples, crop)
 

@@ -20,6 +20,7 @@ INFRASTRUCTURE = {
         "synctalk/__init__.py",
         "synctalk/errors.py",
         "synctalk/jobs.py",
+        "synctalk/lock_files.py",
         "synctalk/params.py",
         "synctalk/parts.py",
         "synctalk/ray_tasks.py",

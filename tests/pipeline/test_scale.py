@@ -123,7 +123,7 @@ def test_paper_steps_and_weights_are_the_published_ones(params: Path) -> None:
 
 
 def test_an_unknown_scale_is_one_line(params: Path) -> None:
-    with pytest.raises(UserError, match=r"^scale huge: is unknown; take one of demo, gpu, paper, tiny$"):
+    with pytest.raises(UserError, match=r"^scale huge: is unknown; take one of demo, gpu, large, paper, tiny$"):
         apply_scale("huge", params)
     assert params.read_text() == COMMITTED.read_text()
 
