@@ -10,7 +10,7 @@ import sys
 import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -20,6 +20,7 @@ from synctalk.cli_doctor import doctor
 from synctalk.cli_plan import plan
 from synctalk.cli_score import score
 from synctalk.errors import UserError
+from synctalk.generation.fit import Fit
 
 DEBUG = "--debug"
 EXIT_INPUT, EXIT_USAGE, EXIT_DEFECT, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -90,11 +91,28 @@ def dub(
     ),
     detector: Annotated[DetectorName, typer.Option(help="Face detector that the weights are of.")] = DetectorName.YUNET,
     min_score: Annotated[float, typer.Option(help="Faces below this score are not seen, 0..1.")] = 0.6,
+    fit: Annotated[
+        Fit,
+        typer.Option(
+            help="How long the result is. keep: as long as VIDEO, longer sound is cut, after shorter sound the lips "
+            "rest; cut: as long as the shorter of the two; loop, ping-pong: as long as AUDIO, VIDEO begins again, "
+            "or runs backwards and forwards."
+        ),
+    ] = Fit.KEEP,
+    faces: Annotated[
+        str,
+        typer.Option(
+            help="Whose lips, in every shot: largest, all, or a number, from left to right among the faces seen for at "
+            "least half as long as the one seen longest."
+        ),
+    ] = "largest",
     crf: Annotated[float, typer.Option(help="Quality of the video, 0 (best) to 51.")] = 14.0,
     lossless: Annotated[bool, typer.Option(help="Keep untouched pixels exactly; few players show such files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Make the person in VIDEO say AUDIO.
+    """Make the person in VIDEO say AUDIO: an MP4 with H.264 and AAC whose metadata say that it is generated.
+
+    Odd sides get one row or column more, by repetition, so that it plays everywhere.
 
     Example: synctalk dub speaker.mp4 speech.wav -o dubbed.mp4 --weights face_detection_yunet_2023mar.onnx
     """
@@ -106,17 +124,29 @@ def dub(
     from synctalk.generation.dub import dub as run_dub
     from synctalk.training.processes import set_threads
 
+    who = _who(faces)
     set_threads()
-    faces = make_detector(detector, DetectorParams(weights=str(weights), det_size=640, min_score=min_score))
+    finder = make_detector(detector, DetectorParams(weights=str(weights), det_size=640, min_score=min_score))
     if not model.is_file():
         raise UserError(model, "is not there", "train one with `dvc repro`, or give --model")
-    done = run_dub(load_generator(model), faces, video, audio, out, crf=crf, lossless=lossless)
+    done = run_dub(load_generator(model), finder, video, audio, out, crf=crf, lossless=lossless, fit=fit, who=who)
     if as_json:
         typer.echo(json.dumps({"out": str(out), **asdict(done)}, sort_keys=True))
         return
     typer.echo(f"{out}: {done.n_frames} frames, {done.n_made} of them with a new face")
     if done.cut_s > 0:
         typer.echo(f"the sound outlasts the video: its last {done.cut_s:.2f} s were cut", err=True)
+
+
+def _who(faces: str) -> Literal["largest", "all"] | int:
+    """What `--faces` asks for."""
+    if faces == "largest":
+        return "largest"
+    if faces == "all":
+        return "all"
+    if not faces.isdecimal() or int(faces) < 1:
+        raise typer.BadParameter(f"{faces!r} is none of largest, all, 1, 2, ...", param_hint="'--faces'")
+    return int(faces)
 
 
 def _stop(line: str, status: int) -> NoReturn:

@@ -104,7 +104,7 @@ class FaceTrack:
 
 
 @dataclass(eq=False)
-class _Chain:
+class Chain:
     """Detections of one face while they are being linked."""
 
     frames: list[int]
@@ -125,13 +125,22 @@ def thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(small), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def shot_changes(thumbnails: NDArray[np.uint8], threshold: float) -> list[int]:
-    """Frames at which a new shot begins: thumbnails [T, h, w] -> ascending frame numbers.
+def grey_difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
+    """Mean absolute difference of two thumbnails, 0..255."""
+    return float(np.abs(after.astype(np.int16) - before).mean())
 
-    A change is a mean absolute grey difference above `threshold` that also stands out four-fold from its
-    neighbourhood, so that fast motion and flicker are no changes.
+
+def shot_changes(thumbnails: NDArray[np.uint8], threshold: float) -> list[int]:
+    """Frames at which a new shot begins: thumbnails [T, h, w] -> ascending frame numbers; see `standing_out`."""
+    return standing_out(np.array([grey_difference(*pair) for pair in pairwise(thumbnails)]), threshold)
+
+
+def standing_out(difference: NDArray[np.float64], threshold: float) -> list[int]:
+    """Frames at which a new shot begins, from the `grey_difference` of each frame to the next, [T - 1].
+
+    A change is a difference above `threshold` that also stands out four-fold from its neighbourhood, so that fast
+    motion and flicker are no changes.
     """
-    difference = np.abs(np.diff(thumbnails.astype(np.int16), axis=0)).mean((1, 2))
     changes = []
     for i in np.flatnonzero(difference > threshold):
         around = np.concatenate([difference[max(0, i - 6) : i], difference[i + 1 : i + 7]])
@@ -140,12 +149,12 @@ def shot_changes(thumbnails: NDArray[np.uint8], threshold: float) -> list[int]:
     return changes
 
 
-def link(sampled: Sequence[tuple[int, Sequence[Detection]]], cuts: Sequence[int], max_gap: int) -> list[_Chain]:
+def link(sampled: Sequence[tuple[int, Sequence[Detection]]], cuts: Sequence[int], max_gap: int) -> list[Chain]:
     """Chains of detections that overlap from sample to sample, cut at `cuts` and at gaps of more than `max_gap`
     frames.
     """
-    done: list[_Chain] = []
-    alive: list[_Chain] = []
+    done: list[Chain] = []
+    alive: list[Chain] = []
     previous = -1
     for frame, detections in sampled:
         crossed = any(previous < cut <= frame for cut in cuts)
@@ -158,12 +167,12 @@ def link(sampled: Sequence[tuple[int, Sequence[Detection]]], cuts: Sequence[int]
                 chain.frames.append(frame)
                 chain.detections.append(best)
                 free = [detection for detection in free if detection is not best]
-        alive = still + [_Chain([frame], [detection]) for detection in free]
+        alive = still + [Chain([frame], [detection]) for detection in free]
         previous = frame
     return done + alive
 
 
-def _fill(chain: _Chain, shot: tuple[int, int], sampled: Sequence[int]) -> FaceTrack:
+def fill(chain: Chain, shot: tuple[int, int], sampled: Sequence[int]) -> FaceTrack:
     """Every frame of a chain, linearly interpolated; its ends reach to the next sample, where the face was not seen."""
     before, after = bisect_left(sampled, chain.frames[0]) - 1, bisect_right(sampled, chain.frames[-1])
     first = max(shot[0], sampled[before] + 1 if before >= 0 else shot[0])
@@ -186,7 +195,7 @@ def smooth(track: FaceTrack, width: int) -> FaceTrack:
     )
 
 
-def _presence(chain: _Chain, sampled: Sequence[int]) -> float:
+def _presence(chain: Chain, sampled: Sequence[int]) -> float:
     """Frames that a chain's detections stand for: each for half the way to the samples before and after it."""
     frames = np.asarray(sampled, np.float64)
     middles = (frames[1:] + frames[:-1]) / 2
@@ -206,7 +215,7 @@ def _steadiness(track: FaceTrack) -> float:
 
 
 def _shot_tracks(
-    chains: list[_Chain], shot: tuple[int, int], sampled: Sequence[int], params: TrackParams
+    chains: list[Chain], shot: tuple[int, int], sampled: Sequence[int], params: TrackParams
 ) -> list[FaceTrack]:
     """The faces of one shot that `several_faces` keeps, unsmoothed.
 
@@ -217,7 +226,7 @@ def _shot_tracks(
     if not inside:
         raise ClipError(Reason.NO_FACE, f"no face in the frames {shot[0]} to {shot[1] - 1}")
     presence = {id(chain): _presence(chain, sampled) for chain in inside}
-    tracks = {id(chain): _fill(chain, shot, sampled) for chain in inside}
+    tracks = {id(chain): fill(chain, shot, sampled) for chain in inside}
     main = max(inside, key=lambda chain: (presence[id(chain)], _size(tracks[id(chain)])))
     rivals = [
         chain

@@ -21,7 +21,6 @@ def face_pixels(faces: Tensor) -> NDArray[np.uint8]:
     return (faces.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
 
-@torch.no_grad()  # no inference mode: weights that are moved in it can never be trained again
 def generate_faces(
     model: FaceGenerator,
     pose_faces: NDArray[np.uint8],
@@ -43,14 +42,33 @@ def generate_faces(
     Returns:
         RGB uint8 [T, S, S, 3].
     """
+    return make_faces(model, pose_faces, reference_faces, hear(model, sound, rows), batch_frames)
+
+
+@torch.no_grad()  # no inference mode: weights that are moved in it can never be trained again
+def hear(model: FaceGenerator, sound: NDArray[np.float32], rows: NDArray[np.int64]) -> Tensor:
+    """Audio embeddings of frames, [T, C]; `sound` and `rows` as for `generate_faces`."""
+    place = device()
+    model.to(place)
+    return model.hear(torch.from_numpy(sound)[None].to(place), None, torch.from_numpy(rows).to(place)).embedding
+
+
+@torch.no_grad()
+def make_faces(
+    model: FaceGenerator,
+    pose_faces: NDArray[np.uint8],
+    reference_faces: NDArray[np.uint8],
+    embedding: Tensor,
+    batch_frames: int,
+) -> NDArray[np.uint8]:
+    """As `generate_faces`, from audio embeddings of the frames, [T, C]."""
     place = device()
     model.channels_last().to(place)
-    heard = model.hear(torch.from_numpy(sound)[None].to(place), None, torch.from_numpy(rows).to(place))
     made = []
     for start in range(0, len(pose_faces), batch_frames):
         span = slice(start, start + batch_frames)
         pose = face_tensor(pose_faces[span]).to(place)
         reference = face_tensor(reference_faces if len(reference_faces) == 1 else reference_faces[span]).to(place)
         faces = generator_input(pose, reference.expand_as(pose)).contiguous(memory_format=torch.channels_last)
-        made.append(face_pixels(model.make(heard.embedding[span], faces)))
+        made.append(face_pixels(model.make(embedding[span].to(place), faces)))
     return np.concatenate(made)

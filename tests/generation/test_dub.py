@@ -21,7 +21,19 @@ from synctalk.checkpoints.typed import load_generator
 from synctalk.cli import main
 from synctalk.faces.crop import whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, make_detector
-from synctalk.generation.dub import OUTPUT_RATE, dub, look, shot_tracks
+from synctalk.generation.dub import (
+    GENERATED,
+    OUTPUT_RATE,
+    Footage,
+    chosen_tracks,
+    dub,
+    even_sides,
+    hear_all,
+    look,
+    shot_people,
+)
+from synctalk.generation.fit import Fit
+from synctalk.generation.people import Who
 from synctalk.media import probe, read_audio, read_video, write_audio, write_video
 from synctalk.media.probe import VideoStream
 from synctalk.models.generator import Wav2LipConfig, Wav2LipGenerator
@@ -69,7 +81,8 @@ def outside_faces(kit: Kit, video: Path) -> np.ndarray:
     """Bool [T, H, W], true outside the lower half of the face box of each frame."""
     stream = stream_of(video)
     outside = np.ones((stream.n_frames, stream.height, stream.width), bool)
-    for track in shot_tracks(look(video, stream, kit.detector), stream.n_frames, stream.fps):
+    shots = shot_people(look(video, stream, kit.detector), stream.n_frames, stream.fps)
+    for track in chosen_tracks(shots, "largest"):
         boxes = whole_boxes(track.boxes, (stream.height, stream.width))
         for number, (x1, y1, x2, y2) in enumerate(boxes, track.start):
             outside[number, (y1 + y2) // 2 : y2, x1:x2] = False
@@ -196,7 +209,7 @@ def run(kit: Kit, monkeypatch: pytest.MonkeyPatch, out: Path, **changed: object)
     }
     given |= changed
     given.setdefault("weights", kit.weights[str(given["detector"])])
-    options = [f"--{name}={given[name]}" for name in ("detector", "weights", "model")]
+    options = [f"--{name}={given[name]}" for name in given if name not in ("video", "audio")]
     monkeypatch.setattr(
         sys, "argv", ["synctalk", "dub", str(given["video"]), str(given["audio"]), f"-o{out}", *options]
     )
@@ -302,3 +315,160 @@ def test_the_program_exits_with_1_and_no_trace(kit: Kit, tmp_path: Path) -> None
     assert done.stderr.splitlines()[-1] == "error: nowhere.mp4: is not there; give the path of a media file"
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def grid_frames(kit: Kit, n_frames: int) -> np.ndarray:
+    return read_video(kit.clips / "grid/bbaf2n.mpg", span=slice(0, n_frames)).frames
+
+
+def sound_of(tmp_path: Path, kit: Kit, seconds: float) -> Path:
+    path = tmp_path / "speech.wav"
+    pcm = read_audio(kit.clips / "grid/swiz3n.mpg", sample_rate=OUTPUT_RATE)
+    write_audio(path, pcm[: int(seconds * OUTPUT_RATE)], OUTPUT_RATE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("fit", "seconds", "order"),
+    [
+        (Fit.CUT, 0.5, [*range(13)]),
+        (Fit.LOOP, 1.6, [*range(20), *range(20)]),
+        (Fit.PING_PONG, 1.6, [*range(20), *range(18, 0, -1), 0, 1]),
+    ],
+)
+def test_footage_that_is_shown_again_is_the_same_outside_the_face(
+    kit: Kit, tmp_path: Path, fit: Fit, seconds: float, order: list[int]
+) -> None:
+    video, out = tmp_path / "twenty.mp4", tmp_path / "out.mp4"
+    write_video(video, iter(grid_frames(kit, 20)), gop=6)
+    audio = sound_of(tmp_path, kit, seconds)
+    pcm = read_audio(audio)
+    done = dub(kit.model, kit.detector, video, audio, out, crf=CRF, lossless=True, fit=fit)
+    assert (done.n_frames, done.n_made, done.cut_s) == (len(order), len(order), 0.0)
+    assert stream_of(out).n_frames == len(order)
+    outside = outside_faces(kit, video)[order]
+    np.testing.assert_array_equal(frames_of(out)[outside], frames_of(video)[order][outside])
+    heard = read_audio(out)
+    assert correlation(heard, pcm) > 0.97
+    assert len(heard) / 16000 == pytest.approx(seconds, abs=0.05)
+
+
+@pytest.mark.parametrize(("who", "n_faces"), [(1, 1), (2, 1), ("all", 2), ("largest", 1)])
+def test_of_two_faces_the_one_that_is_asked_for_is_dubbed(kit: Kit, tmp_path: Path, who: Who, n_faces: int) -> None:
+    video, short, out = kit.clips / "derived/two_faces_left_speaks.mp4", tmp_path / "short.mp4", tmp_path / "out.mp4"
+    write_video(short, iter(read_video(video, span=slice(0, 12)).frames), lossless=True)
+    done = dub(kit.model, kit.detector, short, sound_of(tmp_path, kit, 1), out, crf=CRF, lossless=True, who=who)
+    assert (done.n_frames, done.n_made) == (12, 12)
+    changed = np.abs(frames_of(out).astype(int) - frames_of(short)).max(-1).mean(0)
+    half = changed.shape[1] // 2
+    sides = changed[:, :half].max() > 0, changed[:, half:].max() > 0
+    assert sum(sides) == n_faces
+    if isinstance(who, int):
+        assert sides == (who == 1, who == 2)
+
+
+def test_a_face_that_is_not_there_is_one_line(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(kit, monkeypatch, tmp_path / "out.mp4", faces="2")
+    line = one_line(stop.value.code)
+    assert line.endswith("bbaf2n.mpg: no shot has a face number 2; take a number up to 1, largest, or all")
+    with pytest.raises(SystemExit) as stop:
+        run(kit, monkeypatch, tmp_path / "out.mp4", faces="left")
+    assert stop.value.code == 2
+    assert "'left' is none of largest, all, 1, 2, ..." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_face_that_is_lost_for_a_second_is_dubbed_before_and_after(kit: Kit, tmp_path: Path) -> None:
+    video, out = tmp_path / "lost.mp4", tmp_path / "out.mp4"
+    frames = grid_frames(kit, 75).copy()
+    lost = slice(25, 50)
+    (track,) = chosen_tracks(shot_people(look_at(kit, frames, tmp_path), 75, 25.0), "largest")
+    x1, y1, x2, y2 = whole_boxes(track.boxes, frames.shape[1:3])[30]
+    frames[lost, y1 - 20 : y2 + 20, x1 - 20 : x2 + 20] = 128
+    write_video(video, iter(frames), lossless=True)
+    done = dub(kit.model, kit.detector, video, sound_of(tmp_path, kit, 3), out, crf=CRF, lossless=True)
+    changed = (frames_of(out) != frames_of(video)).any((1, 2, 3))
+    assert done.n_made == changed.sum()
+    assert changed[:24].all()
+    assert changed[52:].all()
+    assert not changed[28:47].any()
+
+
+def look_at(kit: Kit, frames: np.ndarray, tmp_path: Path) -> Footage:
+    path = tmp_path / "looked_at.mp4"
+    write_video(path, iter(frames))
+    return look(path, stream_of(path), kit.detector)
+
+
+def test_hevc_that_a_phone_filmed_sideways_comes_out_upright(kit: Kit, tmp_path: Path) -> None:
+    video, out = tmp_path / "phone.mov", tmp_path / "out.mp4"
+    frames = grid_frames(kit, 12)
+    with av.open(str(video), "w", format="mov") as container:
+        stream = container.add_stream("libx265", rate=25, options={"crf": "8", "x265-params": "log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = 288, 360, "yuv420p10le"
+        stream.set_display_rotation(90)
+        for frame in frames:
+            sideways = np.ascontiguousarray(np.rot90(frame, -1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(sideways, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert stream_of(video).codec == "hevc"
+    done = dub(kit.model, kit.detector, video, sound_of(tmp_path, kit, 1), out, crf=CRF)
+    assert (done.n_frames, done.n_made, done.width, done.height) == (12, 12, 360, 288)
+    outside = outside_faces(kit, out)
+    assert np.abs(frames_of(out).astype(int) - frames)[outside].mean() < 3
+    assert stream_of(out).codec == "h264"
+
+
+def test_odd_sides_are_filled_up_so_that_the_file_plays_everywhere(kit: Kit, tmp_path: Path) -> None:
+    video = tmp_path / "odd.mp4"
+    frames = grid_frames(kit, 6)[:, :287, :359]
+    write_video(video, iter(frames), lossless=True)
+    for lossless, form, size in ((False, "yuv420p", (360, 288)), (True, "gbrp", (359, 287))):
+        out = tmp_path / "out.mp4"
+        done = dub(kit.model, kit.detector, video, sound_of(tmp_path, kit, 1), out, crf=CRF, lossless=lossless)
+        assert (done.width, done.height) == size == (stream_of(out).width, stream_of(out).height)
+        with av.open(str(out)) as container:
+            assert container.streams.video[0].codec_context.pix_fmt == form
+        made = frames_of(out)[:, :287, :359]
+        outside = outside_faces(kit, video)
+        assert np.abs(made.astype(int) - frames)[outside].mean() < (3 if not lossless else 1e-9)
+    assert even_sides(frames[0])[287, 359].tolist() == frames[0][286, 358].tolist()
+
+
+def test_the_index_stands_before_the_pictures(kit: Kit, tmp_path: Path) -> None:
+    video, out = tmp_path / "short.mp4", tmp_path / "out.mp4"
+    write_video(video, iter(grid_frames(kit, 6)))
+    dub(kit.model, kit.detector, video, sound_of(tmp_path, kit, 1), out, crf=CRF)
+    data = out.read_bytes()
+    assert 0 < data.index(b"moov") < data.index(b"mdat")
+    with av.open(str(out)) as container:
+        assert container.metadata["comment"] == GENERATED["comment"]
+        assert [stream.codec_context.name for stream in container.streams] == ["h264", "aac"]
+
+
+def test_long_sound_is_heard_in_pieces_as_it_is_at_once(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wav2Lip hears 0.2 s a frame, so that pieces with 5 s around them make no difference at all."""
+    torch.manual_seed(0)
+    peer = Wav2LipGenerator(Wav2LipConfig(image=GENERATOR.image, mel_widths=(2, 2, 3, 4))).eval()
+    pcm = np.random.default_rng(0).normal(0, 2000, 16000 * 26 + 100).astype(np.int16)
+    pieces = hear_all(peer, pcm)
+    monkeypatch.setattr("synctalk.generation.dub.WHOLE_ROWS", 10_000)
+    whole = hear_all(peer, pcm)
+    assert pieces.shape == whole.shape == (651, GENERATOR.image.d_audio)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-4, atol=1e-5)
+    assert whole.std(0).max() > 1e-4
+
+
+def test_what_is_far_away_in_long_sound_is_not_heard(kit: Kit) -> None:
+    """Attention reaches as far as it is let: memory does not grow with the square of the length."""
+    pcm = np.random.default_rng(0).normal(0, 2000, 16000 * 40).astype(np.int16)
+    other = pcm.copy()
+    other[: 16000 * 5] = 0
+    a, b = hear_all(kit.model, pcm), hear_all(kit.model, other)
+    changed = (a != b).any(1).numpy()
+    assert len(a) == 1000
+    assert changed[:125].all()
+    assert not changed[500:].any()
