@@ -16,10 +16,8 @@ from synctalk.tables.table import (
     reader_table,
     study_caption,
     study_table,
-    to_csv,
-    to_markdown,
 )
-from synctalk.tables.tex import to_tex
+from synctalk.tables.write import write_tables
 
 
 def main(results: Path, readers: Path, study: Path, out: Path) -> None:
@@ -33,18 +31,13 @@ def main(results: Path, readers: Path, study: Path, out: Path) -> None:
     }
     methods |= external.intervals
     figures = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(readers.glob("*.json"))}
-    out.mkdir(parents=True, exist_ok=True)
     rated = json.loads(study.read_text(encoding="utf-8"))
     tables = {
         **{n: (method_table(n, methods, external.rows), caption(n, setting, external.unscored)) for n in ROLES},
         2: (reader_table(figures), caption(2, setting)),
         5: (study_table(rated), study_caption(rated)),
     }
-    for number, (cells, about) in tables.items():
-        (out / f"table{number}.csv").write_text(to_csv(cells), encoding="utf-8")
-        (out / f"table{number}.md").write_text(to_markdown(cells, about), encoding="utf-8")
-        tex = to_tex(cells, about.removeprefix(f"Table {number}. "), f"tab:synctalklip-{number}")
-        (out / f"table{number}.tex").write_text(tex, encoding="utf-8")
+    write_tables(tables, out)
 
 
 if __name__ == "__main__":

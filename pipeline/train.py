@@ -37,7 +37,7 @@ def main(
     begin_training()
     entry = load_entry("methods", method, MethodParams)
     params, config = load_entry("train", entry.recipe, TrainParams), load("generator", NetworkParams)
-    seed, crop = load("seed", int), load("mouth_crop", int)
+    seed, crop = load("generator_seed", int), load("mouth_crop", int)
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
     network = load_supervisor(supervisor / "model.safetensors")
     model, discriminator = begin_generator(config, entry.network, network, start, seed=seed)

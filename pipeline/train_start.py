@@ -22,7 +22,7 @@ def main(reader: Path, shards: str, tokenizer: Path, out: Path) -> None:
     """Train the common start on SHARDS, with the audio encoder of READER, into the folder OUT."""
     begin_training()
     params, config = load("start", TrainParams), load("generator", NetworkParams)
-    seed, crop = load("seed", int), load("mouth_crop", int)
+    seed, crop = load("generator_seed", int), load("mouth_crop", int)
     supervisor = load_av_syncnet(reader / "model.safetensors")
     model, discriminator = begin_generator(config, RECONSTRUCTION_ONLY.network, supervisor, None, seed=seed)
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))

@@ -43,6 +43,7 @@ class Params:
     scale: str
     variant: str
     seed: int
+    generator_seed: int
     mouth_crop: int
     corpora: dict[str, CorpusParams]
     synthetic: dict[str, SyntheticCorpus]

@@ -20,11 +20,13 @@ class Setting:
         scale: of params.yaml.
         synthetic: test corpora are look-alikes.
         common_start: all methods begin with one generator.
+        n_seeds: figures of a clip are means over generators of so many seeds.
     """
 
     scale: str
     synthetic: bool
     common_start: bool
+    n_seeds: int = 1
 
     @property
     def words(self) -> str:
@@ -34,7 +36,8 @@ class Setting:
             if self.synthetic
             else "on LRS2 and LRS3"
         )
-        return f"scale `{self.scale}`, {corpora}"
+        seeds = "" if self.n_seeds == 1 else f", means over generators of {self.n_seeds} seeds"
+        return f"scale `{self.scale}`, {corpora}{seeds}"
 
 
 def load_setting() -> Setting:
