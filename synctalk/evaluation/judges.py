@@ -13,17 +13,19 @@ from torch import Tensor
 from synctalk.features.roi_input import roi_input
 from synctalk.jobs import progress_bar
 from synctalk.metrics.lse import LipSync, lse
-from synctalk.models.beam_search import BeamConfig, beam_search
+from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
 from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig, joint_beam_search
-from synctalk.models.lip_reader import LipReader
+from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.training.data import pad_stack
 from synctalk.training.processes import device
 from synctalk.training.text import Tokenizer, Units
 
 READ_BATCH = 16
-"""Clips that the observer reads at a time."""
+"""Clips that the observer reads at a time, at most."""
+READ_BYTES = 2 * 1024**3
+"""Bytes that its search may keep for them, see `kept_bytes`: with beam 50 the large net needs 1.5 GB for 400 frames."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,19 @@ def judge_sync(lips: SyncEmbeddings, sound: SyncEmbeddings) -> LipSync:
     return lse(lips.lip[:n_windows], sound.audio[:n_windows])
 
 
+def read_batches(n_frames: Sequence[int], config: LipReaderConfig, beam: BeamConfig) -> list[list[int]]:
+    """Clips of like length, as many at a time as `READ_BATCH` and `READ_BYTES` allow, one at least."""
+    batches: list[list[int]] = []
+    for number in sorted(range(len(n_frames)), key=n_frames.__getitem__):
+        # ascending, so that the newest clip is the longest of its batch
+        most = max(1, min(READ_BATCH, READ_BYTES // kept_bytes(config, beam, n_frames[number])))
+        if batches and len(batches[-1]) < most:
+            batches[-1].append(number)
+        else:
+            batches.append([number])
+    return batches
+
+
 @torch.no_grad()
 def read_lips(
     model: LipReader, tokenizer: Tokenizer, mouths: Sequence[NDArray[np.uint8]], crop: int, beam: BeamConfig
@@ -59,11 +74,9 @@ def read_lips(
     """Transcripts of grey mouth regions uint8 [T, R, R], by beam search on the video alone; in the order given."""
     place = device()
     model.to(place)
-    order = sorted(range(len(mouths)), key=lambda number: len(mouths[number]))
     texts = [""] * len(mouths)
-    starts = range(0, len(order), READ_BATCH)
-    for start in progress_bar(iterable=starts, desc="read lips", unit="batch"):
-        numbers = order[start : start + READ_BATCH]
+    batches = read_batches([len(mouth) for mouth in mouths], model.config, beam)
+    for numbers in progress_bar(iterable=batches, desc="read lips", unit="batch"):
         n_frames = torch.tensor([len(mouths[number]) for number in numbers])
         video = pad_stack([torch.from_numpy(roi_input(mouths[number], crop)) for number in numbers])[:, None]
         padding = (torch.arange(video.shape[2])[None] >= n_frames[:, None]).to(place)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synctalk.models.lip_reader import EOS, PAD, KeysValues, LipReader
+from synctalk.models.lip_reader import EOS, PAD, KeysValues, LipReader, LipReaderConfig
 from synctalk.section import section
 
 
@@ -28,6 +28,12 @@ class BeamConfig:
     """At most a·T + b tokens before the end, T the frames of the clip."""
     max_tokens: int = 512
     """And never more than this."""
+
+
+def kept_bytes(config: LipReaderConfig, beam: BeamConfig, n_frames: int) -> int:
+    """Most bytes that the search of one clip keeps: float32 keys and values of every hypothesis, layer and token."""
+    n_tokens = min(int(beam.max_len_a * n_frames) + beam.max_len_b, beam.max_tokens) + 1
+    return 2 * 4 * config.n_layers * config.encoder.d_model * beam.beam * n_tokens
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from torch import Tensor
 from training.tiny import CROP, SENTENCES, reader, tokenizer
 
 from synctalk.evaluation import judges
-from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_lips, sync_embeddings
+from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_batches, read_lips, sync_embeddings
 from synctalk.features.roi_input import roi_input
-from synctalk.models.beam_search import BeamConfig
-from synctalk.models.lip_reader import EOS
+from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
+from synctalk.models.lip_reader import EOS, LipReaderConfig
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig, audio_windows
 
@@ -81,6 +82,36 @@ def test_clips_are_read_in_the_order_given_and_padding_is_not_read(monkeypatch: 
         video = torch.from_numpy(roi_input(mouth, CROP))[None, None]
         with torch.no_grad():
             torch.testing.assert_close(seen[len(mouth)], model.encode(None, video)[0], atol=1e-4, rtol=1e-3)
+
+
+def test_batches_of_the_large_net_keep_two_gigabytes_at_most() -> None:
+    """9 layers, 1,024 channels, beam 50: 3.7 MB a token, so 401 tokens are 1.48 GB and 101 are 0.37 GB."""
+    released = BeamConfig()
+    assert kept_bytes(LipReaderConfig(), released, 400) == 2 * 4 * 9 * 1024 * 50 * 401
+    lengths = [400] * 3 + [100] * 12 + [20] * 40
+    batches = read_batches(lengths, LipReaderConfig(), released)
+    assert sorted(number for batch in batches for number in batch) == list(range(55))
+    assert [len(batch) for batch in batches] == [16, 16, 8, 5, 5, 2, 1, 1, 1]
+    for batch in batches:
+        longest = max(lengths[number] for number in batch)
+        assert len(batch) == 1 or len(batch) * kept_bytes(LipReaderConfig(), released, longest) <= judges.READ_BYTES
+
+
+def test_kept_bytes_are_those_of_the_search() -> None:
+    torch.manual_seed(0)
+    model = reader(vocabulary=12)
+    beam = BeamConfig(beam=3, max_len_a=0.0, max_len_b=5)
+    kept = []
+    step = model.decoder.step
+
+    def watched(*given: Any) -> Any:
+        logits, past = step(*given)
+        kept.append(sum(keys.nbytes + values.nbytes for keys, values in past))
+        return logits, past
+
+    model.decoder.step = watched
+    beam_search(model, torch.randn(1, 9, model.config.encoder.d_model), None, beam)
+    assert max(kept) == kept_bytes(model.config, beam, 9)
 
 
 def test_the_best_hypothesis_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
