@@ -148,7 +148,7 @@ def run_steps(
         seed: of the run.
         folder: scratch folder of the run.
         label: of the progress bar.
-        log_every: steps between rows of the curves.
+        log_every: steps between rows of the curves; a step that was validated has its own.
         is_over: asked before every step; true ends the run early.
 
     Raises:
@@ -166,7 +166,7 @@ def run_steps(
             scalars = train_step(state.step)
             mean_statistics(state.modules.values())
             note_faults(state, scalars, label)
-            if state.step % log_every == 0 or state.step == n_steps - 1:
+            if state.step % log_every == 0 or state.step == n_steps - 1 or "validation" in scalars:
                 state.curves += [
                     (state.step, name, float(value)) for name, value in scalars.items() if math.isfinite(value)
                 ]

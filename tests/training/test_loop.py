@@ -120,6 +120,17 @@ def test_gradients_that_are_not_finite_change_nothing_and_are_named_and_counted(
     assert (state.faults, state.faults_in_row) == (2, 0)
 
 
+def test_every_validated_step_is_in_the_curves(tmp_path: Path) -> None:
+    state, _, _ = make_run()
+
+    def step(number: int) -> dict[str, float]:
+        return {"loss": 1.0} | ({"validation": float(number)} if (number + 1) % 4 == 0 else {})
+
+    run_steps(state, 14, step, seed=0, folder=tmp_path, label="test")
+    assert [(at, value) for at, name, value in state.curves if name == "validation"] == [(3, 3), (7, 7), (11, 11)]
+    assert [at for at, name, _ in state.curves if name == "loss"] == [0, 3, 7, 10, 11, 13]
+
+
 def test_curves_are_one_row_a_step(tmp_path: Path) -> None:
     write_curves(tmp_path / "curves.csv", [(0, "a", 1.0), (0, "b", 2.0), (10, "a", 0.5)])
     assert (tmp_path / "curves.csv").read_text() == "step,a,b\n0,1,2\n10,0.5,\n"
