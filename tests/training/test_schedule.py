@@ -135,7 +135,7 @@ def test_the_terms_and_the_layers_of_each_phase(tmp_path: Path) -> None:
     assert not torch.equal(model.state_dict()[key], untouched.state_dict()[key])
     steps = {step for step, name, _ in state.curves if name == "lip_reading"}
     assert steps == {4}
-    assert len(curve(state, "validation")) == 2  # logged at steps 0 and 4
+    assert len(curve(state, "validation")) == 5
 
 
 def test_the_average_is_what_is_kept(tmp_path: Path) -> None:
