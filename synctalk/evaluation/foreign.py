@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
+from synctalk.evaluation.frames import Frames, UndecodedError
 from synctalk.evaluation.pairs import Finding, Note, Pair
-from synctalk.evaluation.pictures import Footage, compare_images, seen_by
+from synctalk.evaluation.pictures import Footage, ImageComparison, Pictures
 from synctalk.evaluation.score import ClipScore, Judges, score_footage
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import whole_boxes
@@ -26,11 +28,14 @@ from synctalk.faces.detect import Detector, DetectorParams, make_detector, read_
 from synctalk.faces.extract import find_tracks
 from synctalk.faces.track import ANY_FOOTAGE, FaceTrack
 from synctalk.features import mfcc
-from synctalk.media import Video, dumped, probe, read_audio, read_video
+from synctalk.media import read_audio
 from synctalk.models.syncnet import LIP_WINDOW, SyncNetConfig
 from synctalk.timebase import n_whole_frames
-from synctalk.training.sync_expert import View, judge_pictures
+from synctalk.training.sync_expert import View
 
+PICTURE_BYTES = 2**26
+"""What the sync judge is shown of a clip comes ready from the process that decoded it, up to so many bytes: 17 s of
+SyncNet's 224 x 224. Of a longer clip it is made as the judge asks for it."""
 MIN_FRAMES = LIP_WINDOW + 2
 """Frames of sound and picture that a clip needs: two windows of SyncNet, and a median over its box."""
 
@@ -95,52 +100,64 @@ def _detector(kind: str, params: DetectorParams) -> Detector:
     return make_detector(kind, params)
 
 
+class _UnscoredError(Exception):
+    """A pair cannot be scored."""
+
+    def __init__(self, finding: Finding, detail: str) -> None:
+        super().__init__(finding, detail)
+        self.finding, self.detail = finding, detail
+
+
 def film_pair(pair: Pair, setup: Setup) -> Filmed:
-    """Decode one pair and prepare it; whatever is wrong with its files becomes a note."""
+    """Decode one pair and prepare it, in memory that does not grow with its frames; whatever is wrong with its files
+    becomes a note.
+    """
     notes: list[Note] = []
-
-    def note(finding: Finding, detail: str, *, scored: bool = True) -> None:
-        notes.append(Note(pair.id, finding, scored, detail))
-
     try:
-        made, pcm = _decode(pair.generated)
-    except ClipError as error:
-        note(UNREADABLE.get(error.reason, Finding.UNREADABLE), f"generated: {error.detail}", scored=False)
-        return Filmed(None, tuple(notes))
-    real = None
-    if pair.reference is not None:
-        try:
-            real = read_video(pair.reference)
-        except ClipError as error:
-            note(Finding.UNREADABLE, f"real: {error.detail}", scored=False)
-            return Filmed(None, tuple(notes))
-    frames = made.frames
-    if real is not None and pair.comparable and len(real.frames) != len(frames):
-        finding = Finding.SHORTER if len(frames) < len(real.frames) else Finding.LONGER
-        note(finding, f"{len(frames)} frames, {len(real.frames)} in the real video; what both have is scored")
-        frames = frames[: len(real.frames)]
-    n_frames = len(frames)
+        return Filmed(_film(pair, setup, notes), tuple(notes))
+    except _UnscoredError as error:
+        finding, detail = error.finding, error.detail
+    except UndecodedError as error:
+        finding, detail = UNREADABLE.get(error.reason, Finding.UNREADABLE), error.detail
+    return Filmed(None, (*notes, Note(pair.id, finding, False, detail)))
+
+
+def _film(pair: Pair, setup: Setup, notes: list[Note]) -> Footage:
+    """The pair, ready for the judges; findings that do not keep it from them are added to `notes`."""
+
+    def note(finding: Finding, detail: str) -> None:
+        notes.append(Note(pair.id, finding, True, detail))
+
+    made = Frames(pair.generated, "generated")
+    pcm = _sound(made)
+    real = None if pair.reference is None else Frames(pair.reference, "real")
+    n_frames = len(made)
+    if real is not None and pair.comparable and len(real) != n_frames:
+        finding = Finding.SHORTER if n_frames < len(real) else Finding.LONGER
+        note(finding, f"{n_frames} frames, {len(real)} in the real video; what both have is scored")
+        n_frames = min(n_frames, len(real))
     if min(n_frames, n_whole_frames(len(pcm))) < MIN_FRAMES:
         detail = f"{n_frames} frames and {len(pcm)} samples, {MIN_FRAMES} frames of both are needed"
-        note(Finding.TOO_SHORT, detail, scored=False)
-        return Filmed(None, tuple(notes))
-    same_size = real is not None and real.frames.shape[1:] == frames.shape[1:]
+        raise _UnscoredError(Finding.TOO_SHORT, detail)
+    same_size = real is not None and real.shape == made.shape
     if real is not None and not same_size:
-        sizes = [f"{one.shape[2]}x{one.shape[1]}" for one in (frames, real.frames)]
+        sizes = [f"{one.shape[1]}x{one.shape[0]}" for one in (made, real)]
         note(Finding.OTHER_SIZE, f"{sizes[0]} pixels, {sizes[1]} in the real video: pictures not compared")
     track = None
     if setup.detector is not None:
         try:
             track = _whole_track(real if same_size and real is not None else made, pair.id, setup, n_frames)
+        except UndecodedError:
+            raise
         except ClipError as error:
-            note(Finding.NO_FACE, error.detail, scored=not setup.needs_face)
             if setup.needs_face:
-                return Filmed(None, tuple(notes))
+                raise _UnscoredError(Finding.NO_FACE, error.detail) from error
+            note(Finding.NO_FACE, error.detail)
         else:
             if track.n_seen < n_frames:
                 note(Finding.FACE_PARTLY, f"in {track.n_seen} of {n_frames} frames; the others take its nearest place")
-    compared = real.frames[:n_frames] if real is not None and same_size and pair.comparable else None
-    return Filmed(_prepare(pair, setup, frames, compared, pcm, track), tuple(notes))
+    compared = real if same_size and pair.comparable else None
+    return _prepare(pair, setup, made, compared, pcm, track, n_frames)
 
 
 @dataclass(frozen=True)
@@ -152,11 +169,12 @@ class WholeTrack:
     n_seen: int
 
 
-def _whole_track(video: Video, clip_id: str, setup: Setup, n_frames: int) -> WholeTrack:
+def _whole_track(video: Frames, clip_id: str, setup: Setup, n_frames: int) -> WholeTrack:
     """The face of a clip over its first `n_frames` frames.
 
     Raises:
         ClipError: no face.
+        UndecodedError: the video is broken.
     """
     if setup.tracks is not None:
         track = read_published_track(setup.tracks / f"{clip_id}.npz", video.source_index)
@@ -174,47 +192,52 @@ def hold_ends(track: FaceTrack, n_frames: int) -> WholeTrack:
     return WholeTrack(track.boxes[held], track.landmarks[held], int((held == place).sum()))
 
 
-def _decode(path: Path) -> tuple[Video, NDArray[np.int16]]:
-    """Frames and sound of a generated video on one time line."""
-    info = probe(path)
-    video = read_video(path, info)
-    return video, read_audio(path, info.video.start_s if info.video else 0.0)
+def _sound(made: Frames) -> NDArray[np.int16]:
+    """Sound of a generated video on its frames' time line."""
+    try:
+        return read_audio(made.path, made.start_s)
+    except ClipError as error:
+        raise UndecodedError(error.reason, f"generated: {error.detail}") from error
 
 
 def _prepare(
     pair: Pair,
     setup: Setup,
-    frames: NDArray[np.uint8],
-    real: NDArray[np.uint8] | None,
+    made: Frames,
+    real: Frames | None,
     pcm: NDArray[np.int16],
     track: WholeTrack | None,
+    n_frames: int,
 ) -> Footage:
-    frame_size = frames.shape[1:3]
+    frame_size = made.shape[:2]
     boxes = None if track is None else whole_boxes(track.boxes, frame_size)
-    landmarks = np.zeros((len(frames), 5, 2), np.float32) if track is None else track.landmarks
-    mouths = None
+    transforms = mouths = None
     if setup.mouth is not None:
-        mouths = crop_mouth(frames, mouth_transforms(landmarks, setup.mouth, frame_size), setup.mouth.size)
-    pictures = np.zeros((0,), np.uint8)
+        landmarks = np.zeros((n_frames, 5, 2), np.float32) if track is None else track.landmarks
+        transforms = mouth_transforms(landmarks, setup.mouth, frame_size)
+        mouths = np.empty((n_frames, setup.mouth.size, setup.mouth.size), np.uint8)
+    comparison = None if real is None else ImageComparison(setup.face_size)
+    # gone through even where nothing is asked of a frame: what is broken must be known before the judges
+    others: Iterable[NDArray[np.uint8] | None] = repeat(None) if real is None else real
+    for number, (frame, truth) in enumerate(zip(islice(made, n_frames), others, strict=False)):
+        if mouths is not None and transforms is not None:
+            mouths[number] = crop_mouth(frame[None], transforms[number : number + 1], mouths.shape[1])[0]
+        if comparison is not None and truth is not None:
+            comparison.add(truth, frame, None if boxes is None else boxes[number])
+    pictures: NDArray[np.uint8] | Pictures = np.zeros((0,), np.uint8)
     if setup.view is not None and setup.judge is not None:
-        no_box = np.zeros((0, 4), np.int32)
-        no_mouth = np.zeros((0, 1, 1), np.uint8)
-        seen = seen_by(
-            setup.view,
-            frames,
-            no_box if boxes is None else boxes,
-            no_mouth if mouths is None else mouths,
-            setup.face_size,
+        whole = setup.view == "frame"
+        shown = Frames(pair.generated, "generated", jpeg=True, held_bytes=0) if setup.jpeg and whole else made
+        pictures = Pictures(
+            shown, n_frames, setup.view, setup.judge, boxes, mouths, setup.face_size, dump=setup.jpeg and not whole
         )
-        if setup.jpeg:
-            whole = setup.view == "frame"
-            seen = read_video(pair.generated, jpeg=True).frames[: len(frames)] if whole else dumped(seen)
-        pictures = judge_pictures(seen, setup.judge)
+        if pictures.nbytes <= PICTURE_BYTES:
+            pictures = pictures.stacked()
     return Footage(
         id=pair.id,
-        n_frames=len(frames),
+        n_frames=n_frames,
         transcript=pair.transcript,
-        images=None if real is None else compare_images(real, frames, boxes, setup.face_size),
+        images=None if comparison is None else comparison.scores(),
         mouths=mouths,
         pictures=pictures,
         mfcc=mfcc(pcm).astype(np.float32),

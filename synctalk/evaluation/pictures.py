@@ -5,8 +5,10 @@ Legend: T frames of the clip, S side of a face, R side of a mouth.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from synctalk.corpora.records import Clip
 from synctalk.faces.align import crop_mouth
-from synctalk.faces.crop import crop_faces, mouth_region, syncnet_crops
+from synctalk.faces.crop import crop_face, mouth_region, syncnet_crops
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, sound_from
 from synctalk.media import dumped, probe, read_audio, read_video
@@ -47,33 +49,9 @@ class ImageScores:
     frame_ssim: float
 
 
+Score = Callable[[Picture, Picture], float]
 IMAGE_SCORES = tuple(field.name for field in fields(ImageScores))
 """Names of the image scores."""
-
-
-@dataclass(frozen=True)
-class Footage:
-    """One clip of one method, ready for the judges.
-
-    Attributes:
-        id: the clip.
-        n_frames: T.
-        transcript: what is said; None where nobody knows.
-        images: None for ground truth.
-        mouths: grey mouth regions, uint8 [T, R, R], the lip reader's input; None without a lip reader.
-        pictures: what the sync judge looks at, uint8 [T, C, H, W]; empty without one.
-        mfcc: of the video's own sound, float32 [13, n].
-        n_samples: samples of that sound.
-    """
-
-    id: str
-    n_frames: int
-    transcript: str | None
-    images: ImageScores | None
-    mouths: NDArray[np.uint8] | None
-    pictures: NDArray[np.uint8]
-    mfcc: NDArray[np.float32]
-    n_samples: int
 
 
 @dataclass(frozen=True)
@@ -95,43 +73,140 @@ class Take:
     whole: bool = False
 
 
-def _mean(score: Callable[[Picture, Picture], float], real: Picture, made: Picture) -> float:
-    """Mean over the frames of a score of two pictures; [T, H, W, 3] each.
+class ImageComparison:
+    """Generated against real frames, as they come; of each pair a few numbers and the real mouth are kept."""
 
-    Raises:
-        ValueError: unequal lengths.
-    """
-    return float(np.mean([score(a, b) for a, b in zip(real, made, strict=True)]))
+    def __init__(self, face_size: int) -> None:
+        self.face_size = face_size
+        self.found: dict[str, list[float]] = defaultdict(list)
+        self.mouths: list[NDArray[np.uint8]] = []
+
+    def add(self, real: NDArray[np.uint8], made: NDArray[np.uint8], box: NDArray[np.int32] | None) -> None:
+        """Compare two frames, uint8 [H, W, 3], with their face box [4] where there is one.
+
+        Raises:
+            ValueError: unequal sizes.
+        """
+        self._compare("frame_", real, made, {"psnr": psnr, "psnr_uint8": psnr_uint8, "ssim": ssim})
+        if box is None:
+            return
+        real_face, made_face = crop_face(real, box, self.face_size), crop_face(made, box, self.face_size)
+        self._compare("", real_face, made_face, {"psnr": psnr, "psnr_uint8": psnr_uint8, "ssim": ssim})
+        region = mouth_region(self.face_size)
+        self._compare("mouth_", real_face[region], made_face[region], {"psnr": psnr, "ssim": ssim})
+        self.mouths.append(real_face[region].copy())
+
+    def _compare(self, where: str, real: Picture, made: Picture, scores: Mapping[str, Score]) -> None:
+        for name, score in scores.items():
+            self.found[f"{where}{name}"].append(score(real, made))
+
+    def scores(self) -> ImageScores:
+        """Means over the frames so far."""
+        if self.mouths:
+            mean_mouth = np.rint(np.stack(self.mouths).mean(0)).astype(np.uint8)
+            self.found["mean_mouth_psnr"] = [psnr(mouth, mean_mouth) for mouth in self.mouths]
+        means = {name: float(np.mean(values)) for name, values in self.found.items()}
+        return ImageScores(**{**dict.fromkeys(IMAGE_SCORES), **means})  # type: ignore[arg-type]  # frames are there
 
 
 def compare_images(
-    real: NDArray[np.uint8], made: NDArray[np.uint8], boxes: NDArray[np.int32] | None, face_size: int
+    real: Iterable[NDArray[np.uint8]],
+    made: Iterable[NDArray[np.uint8]],
+    boxes: NDArray[np.int32] | None,
+    face_size: int,
 ) -> ImageScores:
-    """Scores of generated against real frames, uint8 [T, H, W, 3] each, with face boxes [T, 4] where there are any.
+    """Scores of generated against real frames, uint8 [H, W, 3] each, with face boxes [T, 4] where there are any.
 
     Raises:
         ValueError: unequal lengths or sizes.
     """
-    of_frame = {
-        "frame_psnr": _mean(psnr, real, made),
-        "frame_psnr_uint8": _mean(psnr_uint8, real, made),
-        "frame_ssim": _mean(ssim, real, made),
-    }
-    if boxes is None:
-        return ImageScores(**{**dict.fromkeys(IMAGE_SCORES), **of_frame})  # type: ignore[arg-type]  # None but of frames
-    real_face, made_face = crop_faces(real, boxes, face_size), crop_faces(made, boxes, face_size)
-    rows, columns = mouth_region(face_size)
-    real_mouth, made_mouth = real_face[:, rows, columns], made_face[:, rows, columns]
-    mean_mouth = np.broadcast_to(np.rint(real_mouth.mean(0)).astype(np.uint8), real_mouth.shape)
-    return ImageScores(
-        psnr=_mean(psnr, real_face, made_face),
-        psnr_uint8=_mean(psnr_uint8, real_face, made_face),
-        ssim=_mean(ssim, real_face, made_face),
-        mouth_psnr=_mean(psnr, real_mouth, made_mouth),
-        mouth_ssim=_mean(ssim, real_mouth, made_mouth),
-        mean_mouth_psnr=_mean(psnr, real_mouth, mean_mouth),
-        **of_frame,
-    )
+    comparison = ImageComparison(face_size)
+    for number, (a, b) in enumerate(zip(real, made, strict=True)):
+        comparison.add(a, b, None if boxes is None else boxes[number])
+    return comparison.scores()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the sync judge looks at, uint8 [C, S, S] for each of T frames, made as it is gone through.
+
+    Attributes:
+        frames: RGB uint8 [H, W, 3], T or more; those of the published scripts' dump where a judge of whole frames
+            sees it.
+        n_frames: T.
+        view: what a judge sees of them.
+        judge: its sizes.
+        boxes: face boxes [T, 4], for the views `face` and `tracked`.
+        mouths: grey mouths [T, R, R], for the view `mouth`.
+        face_size: side of the faces of the view `face`.
+        dump: crops go through the dump.
+    """
+
+    frames: Iterable[NDArray[np.uint8]]
+    n_frames: int
+    view: View
+    judge: SyncNetConfig
+    boxes: NDArray[np.int32] | None
+    mouths: NDArray[np.uint8] | None
+    face_size: int
+    dump: bool = False
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        seen = self._seen()
+        for picture in dumped(seen) if self.dump else seen:
+            yield judge_pictures(picture[None], self.judge)[0]
+
+    def __len__(self) -> int:
+        return self.n_frames
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of them all."""
+        return self.n_frames * self.judge.in_channels * self.judge.image_size**2
+
+    def _seen(self) -> Iterable[NDArray[np.uint8]]:
+        frames = islice(self.frames, self.n_frames)
+        match self.view:
+            case "frame":
+                return frames
+            case "face":
+                assert self.boxes is not None
+                return (crop_face(frame, box, self.face_size) for frame, box in zip(frames, self.boxes, strict=True))
+            case "tracked":
+                assert self.boxes is not None
+                return syncnet_crops(frames, self.boxes.astype(np.float32))
+            case "mouth":
+                assert self.mouths is not None
+                return iter(self.mouths)
+
+    def stacked(self) -> NDArray[np.uint8]:
+        """All of them, [T, C, S, S]."""
+        return np.stack(list(self))
+
+
+@dataclass(frozen=True)
+class Footage:
+    """One clip of one method, ready for the judges.
+
+    Attributes:
+        id: the clip.
+        n_frames: T.
+        transcript: what is said; None where nobody knows.
+        images: None for ground truth.
+        mouths: grey mouth regions, uint8 [T, R, R], the lip reader's input; None without a lip reader.
+        pictures: what the sync judge looks at, T of uint8 [C, S, S]; empty without one.
+        mfcc: of the video's own sound, float32 [13, n].
+        n_samples: samples of that sound.
+    """
+
+    id: str
+    n_frames: int
+    transcript: str | None
+    images: ImageScores | None
+    mouths: NDArray[np.uint8] | None
+    pictures: NDArray[np.uint8] | Pictures
+    mfcc: NDArray[np.float32]
+    n_samples: int
 
 
 def film_frames(take: Take) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
@@ -201,35 +276,16 @@ def prepare(
     boxes = sample.boxes[:n_frames]
     mouths = crop_mouth(frames, sample.mouth_transforms[:n_frames], mouth_size)
     images = None if real is None else compare_images(real[:n_frames], frames, boxes, face_size)
-    seen = seen_by(view, frames, boxes, mouths, face_size)
-    if jpeg:
-        seen = _frames(take, jpeg=True) if view == "frame" else dumped(seen)
+    whole = view == "frame"
+    shown = _frames(take, jpeg=True) if jpeg and whole else frames
+    pictures = Pictures(shown, n_frames, view, judge, boxes, mouths, face_size, dump=jpeg and not whole)
     return Footage(
         id=sample.row.id,
         n_frames=n_frames,
         transcript=sample.row.transcript,
         images=images,
         mouths=mouths,
-        pictures=judge_pictures(seen, judge),
+        pictures=pictures.stacked(),
         mfcc=mfcc(pcm).astype(np.float32),
         n_samples=len(pcm),
     )
-
-
-def seen_by(
-    view: View,
-    frames: NDArray[np.uint8],
-    boxes: NDArray[np.int32],
-    mouths: NDArray[np.uint8],
-    face_size: int,
-) -> NDArray[np.uint8]:
-    """What a sync judge of that view looks at: frames RGB [T, H, W, 3], crops of them, or grey mouths [T, R, R]."""
-    match view:
-        case "frame":
-            return frames
-        case "face":
-            return crop_faces(frames, boxes, face_size)
-        case "tracked":
-            return syncnet_crops(frames, boxes.astype(np.float32))
-        case "mouth":
-            return mouths

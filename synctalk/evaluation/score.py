@@ -155,8 +155,8 @@ def score_footage(clips: Iterable[Footage], judges: Judges) -> list[ClipScore]:
     for clip in clips:
         if judges.sync is not None:
             embeddings.append(sync_embeddings(judges.sync.model, clip.pictures, clip.mfcc, clip.n_samples))
-        # whole frames of all clips would not fit in memory
-        footage.append(replace(clip, pictures=clip.pictures[:0]))
+        # pictures of all clips would not fit in memory
+        footage.append(replace(clip, pictures=np.zeros((0,), np.uint8)))
     sync = [_sync_figures(embeddings, number) for number in range(len(embeddings))] or [{}] * len(footage)
     words = _lip_figures(footage, judges.lips)
     third = _conformer_figures(footage, judges.conformer)

@@ -7,6 +7,8 @@ Legend: T frames; boxes are whole pixels x1, y1, x2, y2, inside the frame, x2 an
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +61,9 @@ def mouth_region(side: int) -> tuple[slice, slice]:
     return slice(side * 9 // 16, side * 15 // 16), slice(side // 4, side * 3 // 4)
 
 
-def syncnet_crops(frames: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The crop that SyncNet is shown of footage in the wild: frames [T, H, W, 3], boxes [T, 4] -> [T, 224, 224, 3].
+def syncnet_crops(frames: Iterable[NDArray[np.uint8]], boxes: NDArray[np.float32]) -> Iterator[NDArray[np.uint8]]:
+    """The crops that SyncNet is shown of footage in the wild: T frames [H, W, 3], which may come one by one, and their
+    boxes [T, 4] -> T crops [224, 224, 3].
 
     A square around the face with margins, its size and centre median-filtered over the clip. Source:
     joonson/syncnet_python @6efbb1c, `crop_video` of run_pipeline.py.
@@ -68,16 +71,15 @@ def syncnet_crops(frames: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDAr
     Raises:
         ValueError: fewer than 7 frames, of which the filter would make a box of no size.
     """
-    if len(frames) <= SYNCNET_MEDIAN // 2:
-        raise ValueError(f"{len(frames)} frames are too few for a median over {SYNCNET_MEDIAN}")
+    if len(boxes) <= SYNCNET_MEDIAN // 2:
+        raise ValueError(f"{len(boxes)} frames are too few for a median over {SYNCNET_MEDIAN}")
     half = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) / 2
     measured = (half, (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
     sizes, xs, ys = (medfilt(values.astype(np.float64), SYNCNET_MEDIAN) for values in measured)
-    out = np.empty((len(frames), SYNCNET_SIDE, SYNCNET_SIDE, 3), np.uint8)
-    for frame, size, x, y, target in zip(frames, sizes, xs, ys, out, strict=True):
+    for frame, size, x, y in zip(frames, sizes, xs, ys, strict=True):
         pad = int(size * (1 + 2 * SYNCNET_MARGIN))
         padded = cv2.copyMakeBorder(frame, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(SYNCNET_PAD,) * 3)
         top, bottom = int(y + pad - size), int(y + pad + size * (1 + 2 * SYNCNET_MARGIN))
         left, right = int(x + pad - size * (1 + SYNCNET_MARGIN)), int(x + pad + size * (1 + SYNCNET_MARGIN))
-        cv2.resize(padded[max(0, top) : bottom, max(0, left) : right], (SYNCNET_SIDE, SYNCNET_SIDE), dst=target)
-    return out
+        square = padded[max(0, top) : bottom, max(0, left) : right]
+        yield np.asarray(cv2.resize(square, (SYNCNET_SIDE, SYNCNET_SIDE)), np.uint8)

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from synctalk.corpora.records import Clip, Rejected
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
@@ -21,7 +19,7 @@ from synctalk.faces.quality import (
     check_loudness,
     check_motion,
 )
-from synctalk.faces.sample import sample_faces
+from synctalk.faces.sample import Frames, sample_faces
 from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
@@ -59,15 +57,15 @@ def audio_origin_s(clip: Clip) -> float:
     return clip.video_start_s if clip.audio == clip.video else 0.0
 
 
-def find_tracks(video: Video, params: TrackParams, detector: Detector) -> list[FaceTrack]:
+def find_tracks(frames: Frames, params: TrackParams, detector: Detector) -> list[FaceTrack]:
     """The face tracks of a decoded clip that `several_faces` keeps.
 
     Raises:
         ClipError: as `choose_tracks`.
     """
-    cuts = shot_changes(np.stack([thumbnail(frame) for frame in video.frames]), params.shot_threshold)
-    sampled = sample_faces(video.frames, cuts, detector, params)
-    return choose_tracks(sampled, cuts, len(video.frames), params, FPS)
+    cuts = shot_changes((thumbnail(frame) for frame in frames), params.shot_threshold)
+    sampled = sample_faces(frames, cuts, detector, params)
+    return choose_tracks(sampled, cuts, len(frames), params, FPS)
 
 
 def face_id(clip_id: str, number: int) -> str:
@@ -164,7 +162,7 @@ def crop_clip(
     if detector is None:
         tracks = [read_published_track(root / clip.face_track, video.source_index)]
     else:
-        tracks = find_tracks(video, params.track, detector)
+        tracks = find_tracks(video.frames, params.track, detector)
     if len(tracks) == 1:
         return [_crop_track(video, tracks[0], clip.id, clip, params, members)]
     samples: list[Crop | Rejected] = []

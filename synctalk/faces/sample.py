@@ -6,14 +6,29 @@ back, and beside shot changes; there every frame is looked at. Elsewhere `syncta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synctalk.faces.detect import Detector
 from synctalk.faces.track import MIN_LINK_IOU, Detection, TrackParams, iou
+
+LOOKED_AT = 64
+"""Frames that a detector is given at a time."""
+
+
+class Frames(Protocol):
+    """Frames of a clip, RGB uint8 [H, W, 3], by number and in their order: an array of them, or a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> NDArray[np.uint8]: ...
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]: ...
+
 
 Sampled = tuple[int, list[Detection]]
 """A frame's number and its detections."""
@@ -84,20 +99,21 @@ def unsure_frames(sampled: Sequence[Sampled], cuts: Sequence[int], params: Track
     return sorted(unsure)
 
 
-def sample_faces(
-    frames: NDArray[np.uint8], cuts: Sequence[int], detector: Detector, params: TrackParams
-) -> list[Sampled]:
+def sample_faces(frames: Frames, cuts: Sequence[int], detector: Detector, params: TrackParams) -> list[Sampled]:
     """Faces of every `detect_every`-th frame, and of all frames where the track is unsure.
 
     Args:
-        frames: of the clip, RGB uint8 [T, H, W, 3].
+        frames: of the clip; they are asked for in ascending order, and a second time where the track is unsure.
         cuts: frames at which a new shot begins.
         detector: finds faces.
         params: how often, and what is sure.
     """
 
     def look(numbers: list[int]) -> list[Sampled]:
-        return list(zip(numbers, detector([frames[number] for number in numbers]), strict=True))
+        found: list[list[Detection]] = []
+        for first in range(0, len(numbers), LOOKED_AT):
+            found += detector([frames[number] for number in numbers[first : first + LOOKED_AT]])
+        return list(zip(numbers, found, strict=True))
 
     sampled = look(sample_frames(len(frames), cuts, params.detect_every))
     more = unsure_frames(sampled, cuts, params, detector.min_score)

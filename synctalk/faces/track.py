@@ -11,7 +11,7 @@ or 106 (insightface's 2d106).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -130,8 +130,10 @@ def grey_difference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> floa
     return float(np.abs(after.astype(np.int16) - before).mean())
 
 
-def shot_changes(thumbnails: NDArray[np.uint8], threshold: float) -> list[int]:
-    """Frames at which a new shot begins: thumbnails [T, h, w] -> ascending frame numbers; see `standing_out`."""
+def shot_changes(thumbnails: Iterable[NDArray[np.uint8]], threshold: float) -> list[int]:
+    """Frames at which a new shot begins: thumbnails [h, w], which may come one by one -> ascending frame numbers; see
+    `standing_out`.
+    """
     return standing_out(np.array([grey_difference(*pair) for pair in pairwise(thumbnails)]), threshold)
 
 

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from synctalk.features.pcm import Pcm, check_pcm
 from synctalk.timebase import SAMPLE_RATE
 
+WINDOW, HOP = SAMPLE_RATE // 40, SAMPLE_RATE // 100
+"""Samples of a window, and from one to the next."""
+PIECE_WINDOWS = 6000
+"""Windows that are worked out at a time, a minute's: they take a hundred times the memory of their sound."""
+
 
 def mfcc(pcm: Pcm) -> NDArray[np.float64]:
     """13 cepstra every 10 ms, the first of them the log energy: int16 [n] at 16 kHz -> [13, T100].
@@ -21,8 +26,16 @@ def mfcc(pcm: Pcm) -> NDArray[np.float64]:
     import python_speech_features  # a training box without it still reads stored features
 
     check_pcm(pcm)
-    cepstra: NDArray[np.float64] = python_speech_features.mfcc(pcm, SAMPLE_RATE)
-    return cepstra.T
+    n_windows = 1 + max(0, -(-(len(pcm) - WINDOW) // HOP))
+    pieces = []
+    for first in range(0, n_windows, PIECE_WINDOWS):
+        # one window before the piece takes the edge that pre-emphasis has there
+        lead = min(first, 1)
+        stop = first + PIECE_WINDOWS
+        end = None if stop >= n_windows else (stop - 1) * HOP + WINDOW
+        cepstra: NDArray[np.float64] = python_speech_features.mfcc(pcm[(first - lead) * HOP : end], SAMPLE_RATE)
+        pieces.append(cepstra[lead:])
+    return np.concatenate(pieces).T
 
 
 def mfcc_with_deltas(pcm: Pcm) -> NDArray[np.float32]:

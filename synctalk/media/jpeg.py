@@ -7,6 +7,7 @@ joonson/syncnet_python @6efbb1c (`evaluate`), Rudrabha/Wav2Lip @5c90fa9 (evaluat
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import cast
 
@@ -48,9 +49,13 @@ class JpegDump:
         return cast(NDArray[np.uint8], picture)
 
 
-def dumped(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pictures that are no frames of a file, as they come out of a dump: RGB uint8 [T, H, W, 3], or grey [T, H, W]."""
-    dump = JpegDump(pictures.shape[2], pictures.shape[1])
-    form = "gray" if pictures.ndim == 3 else "rgb24"
-    read = np.stack([dump(av.VideoFrame.from_ndarray(np.ascontiguousarray(one), format=form)) for one in pictures])
-    return read[..., 1] if pictures.ndim == 3 else read
+def dumped(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    """Pictures of one size that are no frames of a file, as they come out of a dump: RGB uint8 [H, W, 3], or grey
+    [H, W], one by one.
+    """
+    dump: JpegDump | None = None
+    for picture in pictures:
+        grey = picture.ndim == 2
+        dump = dump or JpegDump(picture.shape[1], picture.shape[0])
+        read = dump(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="gray" if grey else "rgb24"))
+        yield read[..., 1] if grey else read

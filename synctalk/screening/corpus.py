@@ -87,7 +87,7 @@ def _pictures(sample: _Sample, root: Path, view: View) -> NDArray[np.uint8]:
         return decode_mosaic(sample.mosaic, sample.n_frames)
     span = slice(sample.start, sample.start + sample.n_frames)
     frames = read_video(root / sample.clip.video, span=span).frames
-    return syncnet_crops(frames, sample.boxes.astype(np.float32)) if view == "tracked" else frames
+    return np.stack(list(syncnet_crops(frames, sample.boxes.astype(np.float32)))) if view == "tracked" else frames
 
 
 def _measure(sample: _Sample, root: Path, net: Path, view: View, min_windows: int) -> _Measured:

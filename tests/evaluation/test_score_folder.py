@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import sys
+import tracemalloc
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,16 +23,17 @@ from synctalk.checkpoints import save
 from synctalk.checkpoints.importing import file_sha256
 from synctalk.cli import main
 from synctalk.errors import UserError
-from synctalk.evaluation import folder
+from synctalk.evaluation import folder, foreign
+from synctalk.evaluation import frames as frames_module
 from synctalk.evaluation.foreign import Setup, film_pair
 from synctalk.evaluation.pairs import Finding, Matching, Pair
-from synctalk.evaluation.pictures import compare_images
+from synctalk.evaluation.pictures import Pictures, compare_images
 from synctalk.evaluation.setting import Wanted, assemble
 from synctalk.faces.align import MouthParams
 from synctalk.media import read_video, write_video
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.tables.page import offset_bars
-from synctalk.training.sync_expert import judge_pictures
+from synctalk.training.sync_expert import View, judge_pictures
 
 MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64, window_frames=1)
 NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, face_size=96, detector=None)
@@ -133,6 +136,47 @@ def test_crossed_pairs_keep_their_length_and_are_not_compared(tmp_path: Path) ->
     filmed = film_pair(pair(made, real, comparable=False), NO_FACES)
     assert filmed.footage is not None
     assert (filmed.footage.n_frames, filmed.footage.images, filmed.notes) == (26, None, ())
+
+
+@pytest.mark.parametrize("view", ["frame", "face", "tracked", "mouth"])
+@pytest.mark.parametrize("jpeg", [False, True])
+def test_what_a_judge_sees_is_the_same_whether_it_is_held_or_made_as_it_is_asked_for(
+    clips: Path, monkeypatch: pytest.MonkeyPatch, view: View, jpeg: bool
+) -> None:
+    setup = replace(
+        NO_FACES, view=view, detector="tracks", tracks=clips / "tracks", jpeg=jpeg, mouth=MOUTH_PARAMS,
+        judge=SyncNetConfig(image_size=48, in_channels=1 if view == "mouth" else 3),
+    )  # fmt: skip
+    one = Pair("s/0", clips / "made/s/0.mp4", clips / "real/s/0.mp4", True, None)
+    held = film_pair(one, setup).footage
+    monkeypatch.setattr(frames_module, "HELD_BYTES", 0)
+    monkeypatch.setattr(foreign, "PICTURE_BYTES", 0)
+    made = pickle.loads(pickle.dumps(film_pair(one, setup).footage))
+    assert held is not None
+    assert isinstance(held.pictures, np.ndarray)
+    assert isinstance(made.pictures, Pictures)
+    for _ in range(2):  # it can be gone through again
+        np.testing.assert_array_equal(np.stack(list(made.pictures)), held.pictures)
+    assert made.pictures.nbytes == held.pictures.nbytes
+    assert made.images == held.images
+    np.testing.assert_array_equal(made.mouths, held.mouths)
+
+
+def test_memory_does_not_grow_with_the_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every further frame less than a twentieth of its bytes: its mouth, its scores and its sound."""
+    monkeypatch.setattr(frames_module, "HELD_BYTES", 0)
+    monkeypatch.setattr(foreign, "PICTURE_BYTES", 0)
+    monkeypatch.setattr(sys.modules["synctalk.features.mfcc"], "PIECE_WINDOWS", 100)
+    peaks = []
+    for n_frames in (50, 150):
+        large = waves(n_frames, 0).repeat(2, 1).repeat(2, 2)
+        made, real = (film(tmp_path / f"{side}{n_frames}.mp4", large, 0) for side in ("made", "real"))
+        tracemalloc.start()
+        filmed = film_pair(pair(made, real), replace(NO_FACES, view="frame"))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert filmed.footage is not None
+    assert (peaks[1] - peaks[0]) / 100 < 320 * 320 * 3 / 20
 
 
 def test_the_frame_dump_is_of_whole_frames_before_they_are_resized(tmp_path: Path) -> None:
@@ -258,6 +302,18 @@ def test_eight_workers_find_the_same(
     monkeypatch.setenv("SYNCTALK_WORKERS", "8")
     assert command(monkeypatch, *arguments(clips, judges, tmp_path)) == 0
     for name in ("clips.parquet", "notes.parquet", "summary.json", "table.md", "table.csv"):
+        assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_videos_that_are_too_long_to_be_held_score_the_same(
+    done: Path, clips: Path, judges: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("SYNCTALK_WORKERS", workers)
+    monkeypatch.setattr(frames_module, "HELD_BYTES", 0)
+    monkeypatch.setattr(foreign, "PICTURE_BYTES", 0)
+    assert command(monkeypatch, *arguments(clips, judges, tmp_path)) == 0
+    for name in ("clips.parquet", "notes.parquet", "summary.json"):
         assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
 
 

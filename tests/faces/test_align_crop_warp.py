@@ -140,7 +140,7 @@ def test_the_warp_hands_gradients_to_the_face_and_not_to_the_rest() -> None:
 def test_syncnets_crop_of_a_box_that_stands_still() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (9, 200, 240, 3)).astype(np.uint8)
     boxes = np.tile(np.float32([60, 40, 110, 100]), (9, 1))
-    crops = syncnet_crops(frames, boxes)
+    crops = np.stack(list(syncnet_crops(frames, boxes)))
     # half the longer side is 30, the centre (85, 70): rows 40..123, columns 43..126; the ends of the median see zeros
     middle = cv2.resize(frames[4, 40:124, 43:127], (224, 224))
     np.testing.assert_array_equal(crops[4], middle)
@@ -148,7 +148,7 @@ def test_syncnets_crop_of_a_box_that_stands_still() -> None:
 
 def test_syncnets_crop_beyond_the_frame_is_grey() -> None:
     frames = np.full((9, 100, 100, 3), 7, np.uint8)
-    crops = syncnet_crops(frames, np.tile(np.float32([0, 0, 60, 60]), (9, 1)))
+    crops = np.stack(list(syncnet_crops(frames, np.tile(np.float32([0, 0, 60, 60]), (9, 1)))))
     assert crops[4, 100, 0].tolist() == [110] * 3
     assert crops[4, 100, 223].tolist() == [7] * 3
 
@@ -156,7 +156,7 @@ def test_syncnets_crop_beyond_the_frame_is_grey() -> None:
 def test_syncnets_crop_is_the_peers(shared: Path) -> None:
     track = reference(shared, "syncnet")
     boxes = np.asarray(track["pipe.track_bbox"], np.float32)
-    crops = syncnet_crops(formula(shared).video(130, 180, 240), boxes)
+    crops = np.stack(list(syncnet_crops(formula(shared).video(130, 180, 240), boxes)))
     wanted = track["pipe.crops"].astype(int)
     assert np.abs(crops[[0, 7, 64, 129]].astype(int) - wanted).max() <= 1
     np.testing.assert_allclose(crops.mean((1, 2)), track["pipe.crop_mean"], atol=0.02)
@@ -164,4 +164,4 @@ def test_syncnets_crop_is_the_peers(shared: Path) -> None:
 
 def test_too_few_frames_for_syncnets_median() -> None:
     with pytest.raises(ValueError, match="too few"):
-        syncnet_crops(np.zeros((6, 50, 50, 3), np.uint8), np.tile(np.float32([0, 0, 9, 9]), (6, 1)))
+        next(syncnet_crops(np.zeros((6, 50, 50, 3), np.uint8), np.tile(np.float32([0, 0, 9, 9]), (6, 1))))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import python_speech_features
 from parity import assert_close, pcm, reference
 
 from synctalk.features import (
@@ -38,6 +39,15 @@ def test_log_filterbank_is_the_peers(shared: Path, clip: str) -> None:
     assert_close(ours, theirs[f"{clip}.stacked"], 1e-4)
     assert_close(ours.reshape(-1, 26)[: len(theirs[f"{clip}.logfbank"])], theirs[f"{clip}.logfbank"], 1e-4)
     assert_close(normalise_fbank(ours), theirs[f"{clip}.normalised"], 1e-5)
+
+
+@pytest.mark.parametrize("n_samples", [1, 399, 400, 401, 560, 561, 16_000, 16_080, 16_081])
+def test_mfcc_of_pieces_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch, n_samples: int) -> None:
+    sound = np.random.default_rng(0).integers(-9000, 9000, n_samples).astype(np.int16)
+    whole = python_speech_features.mfcc(sound, 16_000).T
+    for piece in (1, 2, 7, 98, 99, 100):
+        monkeypatch.setattr(sys.modules["synctalk.features.mfcc"], "PIECE_WINDOWS", piece)
+        np.testing.assert_allclose(mfcc(sound), whole, atol=1e-9)
 
 
 @pytest.mark.parametrize("clip", CLIPS)
