@@ -1,7 +1,7 @@
 """LSE scoring beside the published scripts' way, on the same clips with the same figures.
 
     python benchmarks/score.py lse [CLIPS]        core-seconds on one core, or seconds on a GPU; figures compared
-    python benchmarks/score.py memory             peak memory for clips of 3 s to 2 min
+    python benchmarks/score.py memory             peak memory of `synctalk score` for clips of 3 s to 4 min
     python benchmarks/score.py at-once [CLIPS]    two clips at once in two processes
     python benchmarks/score.py jpeg [CLIPS]       what the scripts' JPEG step does to the figures
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,8 @@ CLIPS = Path("../shared/clips/grid")
 NETWORK = "networks"
 AIM_NETWORK, AIM_FLOAT32, AIM_BFLOAT16, AIM_OUTSIDE, AIM_GPU = 1.05, 1.5, 2.5, 8.0, 10.0
 FRAMES = 75
+SIDE = 320
+"""Pixels of the videos whose memory is measured."""
 Found = tuple[int, float, float]
 """Offset, LSE-D, LSE-C."""
 
@@ -270,24 +271,31 @@ def jpeg_command(options: argparse.Namespace, net: SyncNet, place: torch.device)
 
 
 def memory_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
-    """Peak memory of a process that scores one clip, over its length."""
+    """Peak memory of `synctalk score`, one clip and its reference in one process, over the clip's length."""
+    from synctalk.checkpoints import save
     from synctalk.media import write_video
 
-    if options.one:
-        our_way(options.one, SyncScorer(net).to(place), Clock(place), jpeg=True)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        for seconds in options.seconds:
+    environment = os.environ | {"SYNCTALK_WORKERS": "1"}
+    for seconds in options.seconds:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            sync = options.sync or folder / "sync.safetensors"
+            if not options.sync:
+                save(net, sync)
             random = np.random.default_rng(0)
-            tile = random.integers(0, 256, (20, 20, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-            frames = (np.roll(tile, number, 1) for number in range(25 * seconds))
+            tile = random.integers(0, 256, (SIDE // 8, SIDE // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
             sound = random.integers(-8000, 8000, 16_000 * seconds).astype(np.int16)
-            video = Path(folder) / f"{seconds}.mp4"
-            write_video(video, frames, audio=sound)
-            words = [sys.executable, __file__, "memory", "--one", str(video)]
-            peak = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[-1]
-            print(f"{seconds:>5} s of video: {int(peak) / 1024:.0f} MiB at its peak", flush=True)
+            for side, step in (("made", 1), ("real", 2)):
+                (folder / side).mkdir()
+                frames = (np.roll(tile, step * number, 1) for number in range(25 * seconds))
+                write_video(folder / side / "clip.mp4", frames, audio=sound)
+            words = [sys.executable, "-m", "synctalk", "score", str(folder / "made"), "--reference"]
+            words += [str(folder / "real"), "--sync", str(sync), "--jpeg", "-o", str(folder / "out")]
+            child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+            _, status, usage = os.wait4(child.pid, 0)
+            if status:
+                raise SystemExit(f"{' '.join(words)} ended with {status}")
+            print(f"{seconds:>5} s of video: {usage.ru_maxrss / 1024:.0f} MiB at its peak", flush=True)
 
 
 def at_once_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
@@ -303,7 +311,8 @@ def at_once_command(options: argparse.Namespace, net: SyncNet, place: torch.devi
         print(begun, time.monotonic())
         return
     for n_processes, threads in ((1, 1), (1, 2), (2, 1)):
-        words = [sys.executable, __file__, "at-once", str(options.clips), "--one", "x"]
+        words = [sys.executable, __file__, "at-once", str(options.clips), "--one"]
+        words += ["--sync", str(options.sync)] if options.sync else []
         started = [
             subprocess.Popen(
                 words,
@@ -330,8 +339,8 @@ def main() -> None:
     parser.add_argument("--sync", type=Path, help="syncnet_v2.model, or a SyncNet of ours that sees frames")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--frames-from-memory", type=int, default=0, metavar="N")
-    parser.add_argument("--seconds", type=int, nargs="*", default=[3, 30, 120])
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=int, nargs="*", default=[3, 30, 60, 120, 240])
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if options.sync:
