@@ -7,6 +7,7 @@ reads the file.
 from __future__ import annotations
 
 import json
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,16 @@ T = TypeVar("T")
 _REASONS = {"unexpected_keyword_argument": "is an unknown key", "missing": "is missing"}
 
 
+class _Loader(yaml.SafeLoader):
+    """Without aliases: a few lines of them stand for more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "found an alias, which is not known here", mark)
+        return super().compose_node(parent, index)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The file as plain dicts and lists.
 
@@ -32,11 +43,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: it is missing, or no YAML mapping.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a safe loader
     except FileNotFoundError as error:
         raise UserError(path, "is not there", "run in the root of the project") from error
-    except yaml.YAMLError as error:
-        raise UserError(path, f"is no YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise UserError(path, f"cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, AttributeError, RecursionError, ValueError) as error:
+        # PyYAML passes on what odd dates, numbers and depths make of its own code
+        raise UserError(path, f"is no YAML: {' '.join(str(error).split())}", "restore it with git") from error
     if not isinstance(data, dict):
         raise UserError(path, "holds no keys", "restore it with git")
     return data
@@ -51,10 +65,12 @@ def validate(data: Any, kind: type[T], where: str) -> T:  # noqa: ANN401  # what
     try:
         # as JSON, lists may become tuples while numbers stay strict; YAML's dates are read as the text they are
         return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
+    except TypeError as error:  # a key that is a date, or several values
+        raise UserError(PARAMS.name, f"{where} has a key that is no text ({error})".lstrip(), "mend the key") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
-        reason = _REASONS.get(first["type"], f"{first['msg'].lower()}, not {first['input']!r}")
+        reason = _REASONS.get(first["type"], f"{first['msg'].lower()}, not {reprlib.repr(first['input'])}")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise UserError(PARAMS.name, f"{key} {reason}{more}", "mend the key") from error
 

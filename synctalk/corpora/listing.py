@@ -17,6 +17,8 @@ FACE_TRACKS = "face_tracks"
 """Folder of published face tracks, <clip id>.npz, at the root of a corpus that has them (the synthetic ones)."""
 VIDEO_SUFFIXES = frozenset({".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm"})
 """What the layouts without a fixed video format take for a video, in either case."""
+MAX_PATH = 1024
+"""Bytes of a path inside a corpus: the system's limit is 4096, the root and what is made of the path included."""
 _MEDIA_ENDING = re.compile(r"\.(mp4|m4a|wav|txt)$")
 _SEGMENT = re.compile(r"(.+)/\d{6,}-\d{6,}")
 
@@ -58,7 +60,8 @@ def require_inside(relative: str) -> str:
         ClipError: `BAD_LISTING`: the path is absolute, empty, no path at all, or has a ".." in it.
     """
     path = PurePosixPath(relative)
-    plain = "\\" not in relative and "\0" not in relative and all(len(part.encode()) < 256 for part in path.parts)
+    plain = "\\" not in relative and "\0" not in relative and len(relative.encode()) < MAX_PATH
+    plain = plain and all(len(part.encode()) < 256 for part in path.parts)
     if not path.parts or path.is_absolute() or ".." in path.parts or not plain:
         shown = repr(relative if len(relative) < 80 else f"{relative[:76]}...")
         raise ClipError(Reason.BAD_LISTING, f"{shown} names nothing inside the corpus")
