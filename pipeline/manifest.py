@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from pipeline.stage import run
-from synctalk.corpora.manifest import changes, is_manifest, take_manifest
+from synctalk.corpora.manifest import changes, is_manifest, read_manifest, take_manifest
 from synctalk.corpora.params import CorpusParams
 from synctalk.params import load
 
@@ -21,7 +21,7 @@ def main() -> None:
         if not is_manifest(corpus.watch):
             continue
         path, new = Path(corpus.watch), take_manifest(Path(corpus.root))
-        old = path.read_text(encoding="ascii") if path.exists() else ""
+        old = read_manifest(path) if path.exists() else ""
         temporary = path.with_name(f".{path.name}.tmp")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(new, encoding="ascii")

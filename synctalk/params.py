@@ -7,6 +7,7 @@ reads the file.
 from __future__ import annotations
 
 import json
+import math
 import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,14 +27,24 @@ T = TypeVar("T")
 _REASONS = {"unexpected_keyword_argument": "is an unknown key", "missing": "is missing"}
 
 
-class _Loader(yaml.SafeLoader):
-    """Without aliases: a few lines of them stand for more than any memory holds."""
+MAX_VALUES = 100_000
+"""Values that a file may stand for: a few lines of YAML's aliases can stand for more than any memory holds."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "found an alias, which is not known here", mark)
-        return super().compose_node(parent, index)
+
+def _n_values(data: object, known: dict[int, float]) -> float:
+    """Values in nested dicts and lists, where the same one stands twice counted twice; infinite where one holds itself.
+
+    Args:
+        data: nested dicts and lists.
+        known: those that were counted, by their identity.
+    """
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in known:
+        known[id(data)] = math.inf
+        inside = data.values() if isinstance(data, dict) else data
+        known[id(data)] = 1 + sum(_n_values(value, known) for value in inside)
+    return known[id(data)]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -43,7 +54,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: it is missing, or no YAML mapping.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a safe loader
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(path, "is not there", "run in the root of the project") from error
     except OSError as error:
@@ -53,6 +64,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(path, f"is no YAML: {' '.join(str(error).split())}", "restore it with git") from error
     if not isinstance(data, dict):
         raise UserError(path, "holds no keys", "restore it with git")
+    if _n_values(data, {}) > MAX_VALUES:
+        raise UserError(path, f"its aliases stand for more than {MAX_VALUES:,} values", "restore it with git")
     return data
 
 

@@ -7,8 +7,12 @@ name is an error.
 
 from __future__ import annotations
 
+import io
+import mmap
 import pickle
+import pickletools
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -32,6 +36,28 @@ FOREIGN_NAMES = frozenset(
     {"collections.defaultdict", "typing.Any", "numpy.dtype", "numpy.ndarray"}
     | {f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")}
 )
+
+
+SIZES = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "FRAME"})
+"""Opcodes that make the unpickler take memory by their argument."""
+LEGACY_PICKLES = 5
+"""The older format: magic number, protocol, machine, object and keys of the storages, one pickle after the other."""
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What a damaged pickle or zip makes of torch and pickle."""
 
 
 class Foreign:
@@ -153,26 +179,42 @@ def read_torch_file(path: Path) -> object:
         UserError: truncated or damaged, or it names something that could run code.
     """
     zipped = zipfile.is_zipfile(path)
-    if zipped and _is_torchscript(path):
-        raise UserError(path, "is a TorchScript program and not a file of weights")
     try:
+        if zipped and _is_torchscript(path):
+            raise UserError(path, "is a TorchScript program and not a file of weights")
+        _require_sane_sizes(path, zipped=zipped)
         return torch.load(path, map_location="cpu", pickle_module=_RESTRICTED_PICKLE, weights_only=False, mmap=zipped)
     except _ForbiddenName as error:
         raise UserError(path, f"wants to use {error}, which could run code; it was not read") from error
-    except (  # what a damaged pickle or zip makes of torch and pickle
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except DAMAGE as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(path, f"truncated or damaged ({first_line})", "fetch it again") from error
+
+
+def _require_sane_sizes(path: Path, *, zipped: bool) -> None:
+    """Refuse a pickle that asks for more than it has bytes: one turned bit in a place of its memo takes gigabytes.
+
+    Raises:
+        UnpicklingError: it does; or what `DAMAGE` names.
+    """
+    if zipped:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if info.filename.endswith("data.pkl"):
+                    if info.file_size > path.stat().st_size:
+                        raise pickle.UnpicklingError("the archive is smaller than what is in it")
+                    _check_opcodes(io.BytesIO(archive.read(info)), info.file_size)
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        for _ in range(LEGACY_PICKLES):
+            _check_opcodes(whole, len(whole))
+
+
+def _check_opcodes(stream: IO[bytes] | mmap.mmap, size: int) -> None:
+    """Go through a pickle without making anything of it."""
+    for code, argument, _ in pickletools.genops(stream):  # type: ignore[arg-type]  # an mmap reads as a file does
+        if code.name in SIZES and isinstance(argument, int) and argument > size:
+            raise pickle.UnpicklingError("the pickle asks for more than it has bytes")
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -88,7 +88,11 @@ def _size_and_time(entry: os.DirEntry[str]) -> tuple[int, int]:
 
 
 def changes(old: str, new: str) -> Changes:
-    """How two manifests differ."""
+    """How two manifests differ.
+
+    Raises:
+        ValueError: one is no manifest.
+    """
     before, after = _files(old), _files(new)
     fresh, gone = after.keys() - before.keys(), before.keys() - after.keys()
     altered = {path for path in after.keys() & before.keys() if after[path] != before[path]}
@@ -96,19 +100,26 @@ def changes(old: str, new: str) -> Changes:
 
 
 def _files(manifest: str) -> dict[str, tuple[int, int]]:
-    return {path: (size, time) for path, size, time in map(json.loads, manifest.splitlines())}
+    try:
+        return {path: (size, time) for path, size, time in map(json.loads, manifest.splitlines())}
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"a line is no [path, bytes, time]: {error}") from error
 
 
 def read_manifest(path: Path) -> str:
     """Text of a manifest.
 
     Raises:
-        UserError: it is not there.
+        UserError: it is not there, or no manifest.
     """
     try:
-        return path.read_text(encoding="ascii")
+        text = path.read_text(encoding="ascii")
+        _files(text)
     except FileNotFoundError as error:
         raise UserError(path, "is not there", MEND) from error
+    except ValueError as error:
+        raise UserError(path, f"is no manifest ({error})", f"delete it and {MEND}") from error
+    return text
 
 
 def require_watch(role: str, entry: CorpusParams) -> None:

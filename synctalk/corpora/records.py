@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, islice
 from pathlib import Path
@@ -120,12 +121,27 @@ def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema, g
     # two machines may write the same file at once, when one of them is taken for dead
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
             while group := list(islice(source, group_rows)):
                 writer.write_table(pa.Table.from_pylist(group, schema=schema), group_rows)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _undamaged(what: str | Path) -> Iterator[None]:
+    """What pyarrow finds wrong with the bytes of `what` becomes a `UserError`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(what, "is not there", "run `dvc repro`") from error
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that is none
+        raise UserError(what, "is no parquet file, or damaged", "delete it and run `dvc repro`") from error
+
+
+def _type(field: pa.Field) -> pa.DataType:
+    return field.type.value_type if pa.types.is_dictionary(field.type) else field.type
 
 
 def open_table(
@@ -140,16 +156,17 @@ def open_table(
         repeating: text columns of few values, which are kept as numbers into a dictionary.
 
     Raises:
-        UserError: the file is missing, no parquet, or has other columns.
+        UserError: the file is missing, no parquet, damaged, or has other columns.
     """
-    try:
-        file = pq.ParquetFile(source, read_dictionary=list(repeating))
-    except FileNotFoundError as error:
-        raise UserError(what, "is not there", "run `dvc repro`") from error
-    except pa.ArrowInvalid as error:
-        raise UserError(what, "is no parquet file", "delete it and run `dvc repro`") from error
-    if file.schema_arrow.names != schema.names:
-        raise UserError(what, f"has the columns {file.schema_arrow.names}, not {schema.names}", "run `dvc repro`")
+    with _undamaged(what):
+        file = pq.ParquetFile(source, read_dictionary=list(repeating), page_checksum_verification=True)
+        found = file.schema_arrow
+    if found.names != schema.names:
+        raise UserError(what, f"has the columns {found.names}, not {schema.names}", "run `dvc repro`")
+    other = next((field for field, wanted in zip(found, schema, strict=True) if _type(field) != wanted.type), None)
+    if other is not None:
+        wanted = schema.field(other.name).type
+        raise UserError(what, f"its column {other.name} is of {_type(other)}, not of {wanted}", "run `dvc repro`")
     return file
 
 
@@ -169,14 +186,16 @@ def iter_rows(
     """
     with open_table(path, path, schema) as file:
         for group in range(file.num_row_groups) if groups is None else groups:
-            yield from file.read_row_group(group, columns, use_threads=False).to_pylist()
+            with _undamaged(path):
+                rows = file.read_row_group(group, columns, use_threads=False).to_pylist()
+            yield from rows
 
 
 def parse_table(
     source: Path | BinaryIO, what: str | Path, schema: pa.Schema, repeating: Sequence[str] = ()
 ) -> pa.Table:
     """All columns of a parquet file; arguments and errors as `open_table`."""
-    with open_table(source, what, schema, repeating) as file:
+    with open_table(source, what, schema, repeating) as file, _undamaged(what):
         return file.read()
 
 

@@ -8,6 +8,8 @@ here.
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +31,8 @@ BLANK = np.zeros((64, 64, 3), np.uint8)
 """A frame without a face: weights of another network are found out before any clip is decoded."""
 BATCH_FRAMES = 16
 """Frames that a network sees at a time where its file lets it."""
+MAX_PLACE = 1e6
+"""Pixels: published tracks may reach beyond the picture, and no farther than this."""
 STRIDE = 32
 """The networks see pictures whose sides are multiples of this."""
 
@@ -258,12 +262,15 @@ def read_published_track(path: Path, source_index: NDArray[np.int64]) -> FaceTra
     try:
         with np.load(path, allow_pickle=False) as arrays:
             boxes, landmarks = arrays["boxes"].astype(np.float32), arrays["landmarks"].astype(np.float32)
-    except (OSError, KeyError, ValueError) as error:
-        raise ClipError(Reason.NO_FACE, f"published track {path.name}: {error}") from error
+    except (EOFError, OSError, KeyError, SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        # what a damaged zip and the header of an array make of numpy
+        raise ClipError(Reason.NO_FACE, f"published track {path.name}: {' '.join(str(error).split())}") from error
     if boxes.ndim != 2 or boxes.shape[1] != 4 or landmarks.shape not in {(len(boxes), n, 2) for n in LANDMARKS}:
         raise ClipError(
             Reason.NO_FACE, f"published track {path.name}: boxes {boxes.shape}, landmarks {landmarks.shape}"
         )
+    if not (np.abs(boxes) < MAX_PLACE).all() or not (np.abs(landmarks) < MAX_PLACE).all():
+        raise ClipError(Reason.NO_FACE, f"published track {path.name}: a place that is in no picture")
     if len(boxes) <= int(source_index.max()):
         raise ClipError(
             Reason.FACE_LOST, f"published track {path.name}: {len(boxes)} boxes for {source_index.max() + 1} frames"

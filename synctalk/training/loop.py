@@ -22,6 +22,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from synctalk.checkpoints.torch_file import DAMAGE
 from synctalk.errors import UserError
 from synctalk.jobs import progress_bar
 from synctalk.training.processes import device, leads, mean_statistics, rank, same_weights
@@ -78,15 +79,22 @@ class TrainState:
         os.replace(temporary, path)
 
     def load(self, path: Path) -> None:
-        """Take over a checkpoint of the same run."""
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        for name, module in self.modules.items():
-            module.load_state_dict(saved["modules"][name])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(saved["optimizers"][name])
-        self.step = saved["step"]
-        self.curves = [(step, name, value) for step, name, value in saved["curves"]]
-        self.faults, self.faults_in_row = saved["faults"]
+        """Take over a checkpoint of the same run.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        try:
+            saved = torch.load(path, weights_only=True, map_location="cpu")
+            for name, module in self.modules.items():
+                module.load_state_dict(saved["modules"][name])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(saved["optimizers"][name])
+            self.step = saved["step"]
+            self.curves = [(step, name, value) for step, name, value in saved["curves"]]
+            self.faults, self.faults_in_row = saved["faults"]
+        except DAMAGE as error:
+            raise UserError(path, "is a damaged checkpoint", "delete it: training then begins anew") from error
 
 
 def step_seed(seed: int, step: int, process: int = 0) -> int:

@@ -56,27 +56,43 @@ def train_tokenizer(transcripts: Sequence[str], params: TokenizerParams) -> byte
     return model.getvalue()
 
 
+def _processor(model: bytes, path: Path | None = None) -> sentencepiece.SentencePieceProcessor:
+    """SentencePiece with a model.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        processor.get_piece_size()  # of no bytes, it fails at the first use only
+        return processor
+    except RuntimeError as error:
+        reason = f"is no SentencePiece model ({' '.join(str(error).split())})"
+        raise UserError(path or "the tokenizer", reason, "fetch or make it again") from error
+
+
 class Tokenizer:
     """Word pieces of a trained model.
 
     Args:
         model: bytes of a SentencePiece model file.
+        path: of that file, for errors.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, path: Path | None = None) -> None:
         self.model = model
-        self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.processor = _processor(model, path)
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
         """Read a model file.
 
         Raises:
-            UserError: it is not there.
+            UserError: it is not there, or damaged.
         """
         if not path.is_file():
             raise UserError(path, "is not there", "run `dvc repro tokenizer`")
-        return cls(path.read_bytes())
+        return cls(path.read_bytes(), path)
 
     def __len__(self) -> int:
         return int(self.processor.get_piece_size())
@@ -103,11 +119,12 @@ class Units:
     Args:
         model: bytes of a SentencePiece model.
         numbers: number of each piece.
+        path: of the model's file, for errors.
     """
 
-    def __init__(self, model: bytes, numbers: Mapping[str, int]) -> None:
+    def __init__(self, model: bytes, numbers: Mapping[str, int], path: Path | None = None) -> None:
         self.model = model
-        self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.processor = _processor(model, path)
         self.numbers = dict(numbers)
         self.piece_of = {number: piece for piece, number in self.numbers.items()}
         letters = [piece for piece in self.numbers if piece.strip("▁").isalpha()]
@@ -116,7 +133,7 @@ class Units:
     @classmethod
     def of_tokenizer(cls, model: bytes) -> Units:
         """Those of a tokenizer that was trained here: its own numbers from the unknown piece on."""
-        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        processor = _processor(model)
         return cls(model, {processor.id_to_piece(n): n for n in range(UNK, processor.get_piece_size())})
 
     @classmethod
@@ -130,14 +147,18 @@ class Units:
             if not path.is_file():
                 raise UserError(path, "is not there", "bring the SentencePiece model and the units file of the weights")
         numbers: dict[str, int] = {}
-        for row, line in enumerate(units.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            text = units.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(units, "is no UTF-8 text", "bring the file of these weights") from error
+        for row, line in enumerate(text.splitlines(), start=1):
             words = line.split()
-            if len(words) != 2 or not words[1].isdigit():
+            if len(words) != 2 or not words[1].isdecimal() or len(words[1]) > 9:
                 raise UserError(f"{units}:{row}", "is no piece and its number")
             numbers[words[0]] = int(words[1])
         if len(set(numbers.values())) != len(numbers) or BLANK in numbers.values() or not numbers:
             raise UserError(units, "numbers two pieces alike, or one as the blank", "bring the file of these weights")
-        return cls(model.read_bytes(), numbers)
+        return cls(model.read_bytes(), numbers, model)
 
     @property
     def vocabulary(self) -> int:

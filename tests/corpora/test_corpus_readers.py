@@ -536,7 +536,7 @@ def test_tables_of_another_kind_are_one_line(tmp_path: Path) -> None:
     path.write_text("no parquet")
     with pytest.raises(UserError) as error:
         read_clips(path)
-    assert str(error.value) == f"{path}: is no parquet file; delete it and run `dvc repro`"
+    assert str(error.value) == f"{path}: is no parquet file, or damaged; delete it and run `dvc repro`"
     write_rejected(path, [])
     with pytest.raises(UserError, match=r"has the columns \['id', 'stage', 'reason', 'detail'\], not "):
         read_clips(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -182,7 +181,8 @@ def strangers(chance: random.Random) -> dict[str, bytes]:
         "concat": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
         "sdp": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
         "png": picture,
-        "wav": b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80>\0\0\0}\0\0\x02\0\x10\0data\0\x08\0\0" + bytes(2048),
+        "wav": b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80>\0\0\0}\0\0\x02\0\x10\0data\0\x08\0\0"
+        + bytes(2048),
         "zip": b"PK\x03\x04" + chance.randbytes(500),
         "gzip": b"\x1f\x8b\x08\0" + chance.randbytes(500),
         "elf": b"\x7fELF\x02\x01\x01" + chance.randbytes(500),
@@ -316,7 +316,14 @@ def lists(n: int) -> list[Broken]:
             yield "list odd path", "train.txt", f"{path}\n".encode("utf-8", "surrogatepass")
             quoted = path.replace('"', '""')
             yield "table odd path", "splits.csv", f'path,split\n"{quoted}",train\n'.encode("utf-8", "surrogatepass")
-        for text in (b"", b"path\nx\n", b"split,path\n", b"path,split\nx\n", b'path,split\n"x', b"path,split\nx,everything\n"):
+        for text in (
+            b"",
+            b"path\nx\n",
+            b"split,path\n",
+            b"path,split\nx\n",
+            b'path,split\n"x',
+            b"path,split\nx,everything\n",
+        ):
             yield "table odd", "splits.csv", text
         yield "table odd", "splits.csv", b"path,split\n" + b"x" * 200_000 + b",train\n"
         for how, broken in damaged(table, n, chance):
@@ -338,7 +345,22 @@ def _places(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
             yield from _places(value, (*path, key))
 
 
-ODD_VALUES: list[Any] = [None, "", "x", -1, [], {}, [[]], True, float("nan"), float("inf"), 2**200, {"a": {"b": 1}}, "\0", 1e308]
+ODD_VALUES: list[Any] = [
+    None,
+    "",
+    "x",
+    -1,
+    [],
+    {},
+    [[]],
+    True,
+    float("nan"),
+    float("inf"),
+    2**200,
+    {"a": {"b": 1}},
+    "\0",
+    1e308,
+]
 ODD_YAML = [
     b"",
     b"\0",
@@ -363,7 +385,8 @@ ODD_YAML = [
     b"%YAML 9.9\n---\nscale: demo\n",
     b"--- a\n--- b\n",
     b"<<: 3\nscale: demo\n",
-    b"a: &l0 [x, x]\n" + b"".join(b"a%d: &l%d [%s]\n" % (i, i, b", ".join([b"*l%d" % (i - 1)] * 9)) for i in range(1, 9)),
+    b"a: &l0 [x, x]\n"
+    + b"".join(b"a%d: &l%d [%s]\n" % (i, i, b", ".join([b"*l%d" % (i - 1)] * 9)) for i in range(1, 9)),
 ]
 
 

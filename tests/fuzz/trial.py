@@ -1,4 +1,4 @@
-"""What becomes of broken inputs, one at a time in a process that may hang or die; and of footage, by the real stages."""
+"""What becomes of broken inputs: each in a process that may hang or die; and of footage, by the real stages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from fuzz.broken import N_FRAMES, Broken
 from import_closure import ROOT
 
-from fuzz.broken import N_FRAMES, Broken
 from pipeline import crop, index
 from synctalk.corpora.records import ClipTable, Rejected, read_rejected
 from synctalk.errors import ClipError, Reason, UserError
