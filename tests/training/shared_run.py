@@ -1,4 +1,6 @@
-"""Fine-tune the tiny reader in as many processes as torchrun began; process 1 may die at a step. See test_step.py."""
+"""Train the tiny reader or generator in as many processes as torchrun began; process 1 may die at a step. See
+test_step.py.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +11,59 @@ import sys
 from pathlib import Path
 
 import torch
-from test_step import READING
-from tiny import CROP, reader, samples, tokenizer
+from test_step import GENERATING, READING
+from test_talking import ALL_TERMS
+from tiny import CROP, NETWORKS, reader, samples, tokenizer
+from torch import nn
 
 from synctalk.training import finetune as finetuning
-from synctalk.training import loop
-from synctalk.training.processes import begin_training, leads, rank, shared_scratch
+from synctalk.training import loop, talking
+from synctalk.training.data import SampleCache
+from synctalk.training.loop import TrainState
+from synctalk.training.processes import begin_training, rank, shared_scratch
+from synctalk.training.supervisor import Supervisor
 
 
-def main(folder: Path, kill_at: int) -> None:
+def train_reader(cache: SampleCache, folder: Path) -> tuple[nn.Module, TrainState]:
+    model = reader()
+    return model, finetuning.finetune(
+        model, cache, tokenizer(), READING, crop=CROP, seed=1, folder=folder, label="test"
+    )
+
+
+def train_generator(cache: SampleCache, folder: Path) -> tuple[nn.Module, TrainState]:
+    pieces = tokenizer()
+    watcher = reader(vocabulary=len(pieces))
+    model, discriminator = talking.begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
+    state = talking.train_generator(
+        model, discriminator, Supervisor(watcher, cache, CROP), cache, pieces, ALL_TERMS, GENERATING, crop=CROP,
+        seed=2, folder=folder, label="test",
+    )  # fmt: skip
+    return nn.ModuleDict({"generator": model, "discriminator": discriminator}), state
+
+
+def main(what: str, folder: Path, kill_at: int) -> None:
     begin_training()
     loop.SAVE_EVERY_S = 0.0
-    real = finetuning.training_step
+    place = finetuning if what == "reader" else talking
+    real = place.training_step
 
     def training_step(*given: object, **named: object) -> dict[str, float]:
         if given[1] == kill_at and rank() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*given, **named)  # type: ignore[arg-type]
 
-    finetuning.training_step = training_step  # type: ignore[assignment]
+    place.training_step = training_step  # type: ignore[assignment]
     os.chdir(folder)
     cache = samples(folder / f"shards-{rank()}", 6)
     torch.manual_seed(1)
-    model = reader()
     with shared_scratch("test") as scratch:
-        state = finetuning.finetune(model, cache, tokenizer(), READING, crop=CROP, seed=1, folder=scratch, label="test")
-        if leads():
-            names = dict.fromkeys(name for _, name, _ in state.curves)
-            rows = {name: [value for _, of, value in state.curves if of == name] for name in names}
-            torch.save(model.state_dict(), folder / "weights.pt")
-            (folder / "curves.json").write_text(json.dumps(rows))
+        model, state = (train_reader if what == "reader" else train_generator)(cache, scratch)
+        names = dict.fromkeys(name for _, name, _ in state.curves)
+        rows = {name: [value for _, of, value in state.curves if of == name] for name in names}
+        torch.save(model.state_dict(), folder / f"weights-{rank()}.pt")
+        (folder / f"curves-{rank()}.json").write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), int(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3]))

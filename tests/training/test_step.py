@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from overfit import OPTIM, curve
+from test_talking import TRAIN
 from tiny import CROP, reader, samples, tokenizer
 from torch import Tensor, nn
 
@@ -28,6 +29,8 @@ READING = FinetuneParams(
     weights=FinetuneWeights(lip_reading=1.0, alignment=1.0, ctc=0.5, audio_lip_reading=0.5), freeze="front_end",
     optim=replace(OPTIM, steps=11, batch_clips=4),
 )  # fmt: skip
+
+GENERATING = replace(TRAIN, optim=replace(OPTIM, steps=4, batch_clips=4))
 
 
 def one_step(numbers: list[int], micro_batches: int, precision: str = "float32") -> tuple[dict[str, float], Tensor]:
@@ -121,10 +124,10 @@ def test_micro_batches_give_the_learning_curve_of_the_whole_batch(tmp_path: Path
     torch.testing.assert_close(torch.tensor(curves[0]), torch.tensor(curves[1]), rtol=2e-4, atol=1e-5)
 
 
-def run_processes(folder: Path, n: int, *, kill_at: int = -1) -> subprocess.CompletedProcess[str]:
+def run_processes(what: str, folder: Path, n: int, *, kill_at: int = -1) -> subprocess.CompletedProcess[str]:
     """tests/training/shared_run.py under torchrun, or by itself."""
     folder.mkdir(exist_ok=True)
-    script = [str(Path(__file__).with_name("shared_run.py")), str(folder), str(kill_at)]
+    script = [str(Path(__file__).with_name("shared_run.py")), what, str(folder), str(kill_at)]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)] if n > 1 else []
     paths = os.pathsep.join(map(str, Path(__file__).parents[0:3]))
     return subprocess.run(
@@ -134,20 +137,46 @@ def run_processes(folder: Path, n: int, *, kill_at: int = -1) -> subprocess.Comp
     )  # fmt: skip
 
 
+def weights(folder: Path, process: int = 0) -> dict[str, Tensor]:
+    kept: dict[str, Tensor] = torch.load(folder / f"weights-{process}.pt", weights_only=True)
+    return kept
+
+
+def curves(folder: Path) -> dict[str, list[float]]:
+    return json.loads((folder / "curves-0.json").read_text())
+
+
+def assert_same_bits(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
+    assert first.keys() == second.keys()
+    assert [key for key in first if not torch.equal(first[key], second[key])] == []
+
+
 def test_two_processes_learn_as_one_and_go_on_after_a_kill(tmp_path: Path) -> None:
     """The same global batch; the killed pair loses its second process, which takes the first along."""
     for name, n in (("one", 1), ("two", 2)):
-        done = run_processes(tmp_path / name, n)
+        done = run_processes("reader", tmp_path / name, n)
         assert done.returncode == 0, done.stderr
-    one, two = (json.loads((tmp_path / name / "curves.json").read_text()) for name in ("one", "two"))
+    one, two = curves(tmp_path / "one"), curves(tmp_path / "two")
     assert one.keys() == two.keys() == {"lip_reading", "alignment", "ctc", "audio_lip_reading", "gradient_norm"}
     for name in one:
         assert one[name] == pytest.approx(two[name], rel=2e-4, abs=1e-5), name
     assert one["lip_reading"][-1] < one["lip_reading"][0]
-    assert run_processes(tmp_path / "killed", 2, kill_at=6).returncode != 0
-    assert not (tmp_path / "killed" / "curves.json").exists()
-    done = run_processes(tmp_path / "killed", 2)
+    assert run_processes("reader", tmp_path / "killed", 2, kill_at=6).returncode != 0
+    assert not (tmp_path / "killed" / "curves-0.json").exists()
+    done = run_processes("reader", tmp_path / "killed", 2)
     assert done.returncode == 0, done.stderr
-    for whole, resumed in zip(*(torch.load(tmp_path / name / "weights.pt", weights_only=True).values()
-                                for name in ("two", "killed")), strict=True):  # fmt: skip
-        assert torch.equal(whole, resumed)
+    assert_same_bits(weights(tmp_path / "two"), weights(tmp_path / "killed"))
+
+
+def test_two_processes_train_one_generator_and_go_on_after_a_kill(tmp_path: Path) -> None:
+    """Generator and discriminator stay the same in both, though batch norm sees a process's own share."""
+    done = run_processes("generator", tmp_path / "two", 2)
+    assert done.returncode == 0, done.stderr
+    assert_same_bits(weights(tmp_path / "two", 0), weights(tmp_path / "two", 1))
+    assert {"reconstruction", "adversarial", "lip_reading", "contrastive", "discriminator"} < curves(
+        tmp_path / "two"
+    ).keys()
+    assert run_processes("generator", tmp_path / "killed", 2, kill_at=2).returncode != 0
+    done = run_processes("generator", tmp_path / "killed", 2)
+    assert done.returncode == 0, done.stderr
+    assert_same_bits(weights(tmp_path / "two"), weights(tmp_path / "killed"))
