@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from synctalk.errors import UserError
+from synctalk.evaluation import pairs
 from synctalk.evaluation.pairs import Finding, Note, match_crossed, match_folders, videos_below, write_notes
 
 
@@ -81,6 +85,54 @@ def test_lines_of_wav2lip_name_sound_and_picture(tmp_path: Path) -> None:
         ("1", Finding.MISSING, False),
         ("2", Finding.NO_REFERENCE, True),
         ("3", Finding.EXTRA, False),
+    }
+
+
+N_LRS2_PAIRS = 14_239
+"""Lines of Wav2Lip's list for the test set of LRS2, 1,243 clips."""
+
+
+def test_a_list_as_long_as_that_of_lrs2_is_read_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line k is `audio video`, its video k.mp4; 1,243 clips give both. Folders are gone through once, and a sentence is
+    read once a line: nothing grows with the square of the list.
+    """
+    clips = [f"{6_000_000_000 + number // 5}/{number % 5 + 1:05}" for number in range(1_243)]
+    rng = np.random.default_rng(0)
+    lines = [tuple(clips[n] for n in rng.integers(0, len(clips), 2)) for _ in range(N_LRS2_PAIRS)]
+    (tmp_path / "lrs2.txt").write_text("".join(f"{sound} {picture}\n" for sound, picture in lines))
+    left_out, beyond = {17, 9_999, N_LRS2_PAIRS - 1}, N_LRS2_PAIRS
+    files(tmp_path / "made", *(f"{k}.mp4" for k in range(N_LRS2_PAIRS + 1) if k not in left_out))
+    real = files(tmp_path / "real", *(f"{clip}.mp4" for clip in clips[1:]))
+    for number, clip in enumerate(clips):
+        path = tmp_path / "said" / f"{clip}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"Text:  CLIP {number}\n")
+    calls: Counter[str] = Counter()
+
+    def counted(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        def run(*words: object, **options: object) -> object:
+            calls[name] += 1
+            return function(*words, **options)
+
+        return run
+
+    monkeypatch.setattr(pairs, "iter_files", counted("folders", pairs.iter_files))
+    monkeypatch.setattr(pairs, "read_transcript", counted("sentences", pairs.read_transcript))
+    matching = match_crossed(tmp_path / "made", tmp_path / "lrs2.txt", real, tmp_path / "said")
+    assert calls == {"folders": 2, "sentences": N_LRS2_PAIRS - len(left_out)}
+    assert [int(pair.id) for pair in matching.pairs] == [k for k in range(N_LRS2_PAIRS) if k not in left_out]
+    number_of = {clip: number for number, clip in enumerate(clips)}
+    for pair in matching.pairs:
+        sound, picture = lines[int(pair.id)]
+        assert pair.generated.name == f"{pair.id}.mp4"
+        assert pair.transcript == f"clip {number_of[sound]}"
+        assert pair.reference == (None if picture == clips[0] else real / f"{picture}.mp4")
+        assert not pair.comparable
+    no_reference = {str(k) for k, (_, picture) in enumerate(lines) if picture == clips[0] and k not in left_out}
+    assert found(matching.notes) == {
+        *((str(k), Finding.MISSING, False) for k in left_out),
+        *((name, Finding.NO_REFERENCE, True) for name in no_reference),
+        (str(beyond), Finding.EXTRA, False),
     }
 
 

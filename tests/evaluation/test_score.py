@@ -13,6 +13,7 @@ from training.tiny import samples
 
 from synctalk.corpora.records import Clip
 from synctalk.errors import UserError
+from synctalk.evaluation import score as score_module
 from synctalk.evaluation.pictures import IMAGE_SCORES, Take
 from synctalk.evaluation.score import (
     ClipScore,
@@ -135,6 +136,22 @@ def test_wer3_is_the_mean_of_clips_where_it_is_forced_and_of_the_corpus_where_it
     unread = replace(SCORE, wer3_edits=None, wer3_free_edits=None, n_words=4)
     assert summarise([*scores, unread], "wer1")["wer3"] == figures["wer3"]
     assert summarise([*scores, unread], "wer1")["wer3_free"] == figures["wer3_free"]
+
+
+def test_empty_and_over_long_hypotheses_count_in_full(
+    truth: list[Take], judges: Judges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six words a clip: nothing read is six deletions, forty words too many forty insertions, a rate above 100 %."""
+    said = [take.sample.row.transcript for take in truth]
+    read = ["", f"{said[1]} " + "no " * 40, "\t  "]
+    monkeypatch.setattr(score_module, "read_lips", lambda *_: read)
+    scores = score(truth, replace(judges, conformer=None))
+    assert [(one.edits, one.n_words) for one in scores] == [(6, 6), (40, 6), (6, 6)]
+    assert [one.hypothesis for one in scores] == read
+    assert scores[0].char_edits == scores[0].n_chars == len(said[0])
+    figures = summarise(scores, "wer1")
+    assert figures["wer1"].value == pytest.approx(100 * 52 / 18)
+    assert (figures["wer1"].n, figures["cer"].n) == (3, 3)
 
 
 def test_means_by_hand_and_no_image_figures_of_ground_truth() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from synctalk.metrics.wer import EditCounts, cer, character_edits, wer, word_edits
@@ -34,6 +36,31 @@ def test_rate_may_exceed_one() -> None:
 
 def test_words_heard_in_silence_count() -> None:
     assert wer(["a b", ""], ["a b", "c"]) == 0.5
+
+
+def levenshtein(a: list[str], b: list[str]) -> int:
+    """Least number of edits, by the textbook's recursion over prefixes."""
+    row = list(range(len(b) + 1))
+    for i, left in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, right in enumerate(b, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (left != right))
+    return row[-1]
+
+
+@pytest.mark.parametrize("n_hypothesis", [0, 1, 3, 10, 60])
+def test_edits_are_the_fewest_however_short_or_long_the_hypothesis_is(n_hypothesis: int) -> None:
+    random = Random(n_hypothesis)
+    pairs = []
+    for _ in range(20):
+        reference, hypothesis = (random.choices("abcd", k=k) for k in (random.randint(1, 8), n_hypothesis))
+        pairs.append((reference, hypothesis))
+        counts = word_edits(" ".join(reference), " \t".join(hypothesis))
+        assert (counts.edits, counts.n_reference) == (levenshtein(reference, hypothesis), len(reference))
+    texts = [[" ".join(side) for side in sides] for sides in zip(*pairs, strict=True)]
+    pooled = sum(levenshtein(*pair) for pair in pairs) / sum(len(reference) for reference, _ in pairs)
+    assert wer(*texts) == pytest.approx(pooled, abs=1e-12)
+    assert (pooled > 1) == (n_hypothesis > 8)
 
 
 def test_one_text_is_a_corpus_of_one() -> None:
