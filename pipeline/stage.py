@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from synctalk.errors import UserError
+from synctalk.errors import UserError, no_room
 from synctalk.jobs import STATE_DIR
 from synctalk.lock_files import keep_locks
 from synctalk.workers import die_with_parent
@@ -65,6 +65,8 @@ def run(main: Callable[..., Any]) -> None:
     except Exception as error:
         if hasattr(error, "format_message"):  # click's usage errors, in whatever module typer keeps them
             sys.exit(f"error: {error.format_message()}")
+        if (full := no_room(error)) is not None:
+            sys.exit(f"error: {full}")
         raise
     if recorded:
         _record(recorded, time.monotonic() - started)

@@ -19,7 +19,7 @@ from synctalk import __version__, cli_study, cli_weights
 from synctalk.cli_doctor import doctor
 from synctalk.cli_plan import plan
 from synctalk.cli_score import score
-from synctalk.errors import UserError
+from synctalk.errors import UserError, no_room
 from synctalk.generation.fit import Fit
 
 DEBUG = "--debug"
@@ -177,6 +177,8 @@ def main() -> None:
             _usage(error)
         if debug:
             raise
+        if (full := no_room(error)) is not None:
+            _stop(f"error: {full}", EXIT_INPUT)
         detail = " ".join(f"{type(error).__name__}: {error}".split())
         _stop(f"error: a defect of synctalk, not of its input ({detail}); add {DEBUG} for the trace", EXIT_DEFECT)
     sys.exit(status or 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,6 +21,22 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return self.line
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def no_room(error: BaseException | None) -> UserError | None:
+    """The one line of an error that comes of a full disk, a quota or a limit on the size of files; None of others."""
+    while error is not None:
+        sqlite = type(error).__name__ == "OperationalError" and "disk is full" in str(error)
+        if sqlite or (isinstance(error, OSError) and error.errno in NO_ROOM):
+            place = getattr(error, "filename2", None) or getattr(error, "filename", None)
+            where = f" for {os.fsdecode(place)}" if isinstance(place, str | bytes | os.PathLike) else ""
+            mend = "what is finished is kept: free some space and run it again"
+            return UserError("disk", f"there is no room left{where}", mend)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 class Reason(StrEnum):

@@ -12,6 +12,7 @@ videos whose names differ in the suffix only, the first by name is taken.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -29,6 +30,8 @@ from synctalk.corpora.records import SPLITS, Clip, Rejected
 from synctalk.corpora.transcript import Transcript, read_align, read_transcript
 from synctalk.errors import ClipError, Reason, UserError
 
+MAX_NAME = 255
+"""Bytes of a file's name on Linux."""
 SPLIT_FILE = "splits.csv"
 
 
@@ -70,6 +73,8 @@ def _read_beside(video: Path) -> Transcript | None:
 def _read_clip(root: Path, path: Path, splits: set[str]) -> Clip:
     if len(splits) > 1:
         raise ClipError(Reason.BAD_LISTING, f"{SPLIT_FILE} puts it into {' and '.join(sorted(splits))}")
+    if len(os.fsencode(f"{path.stem}.align")) > MAX_NAME:
+        raise ClipError(Reason.BAD_LISTING, "its name is so long that there is no room for that of its text")
     clip_id, video = path.with_suffix("").as_posix(), path.as_posix()
     speaker = path.parent.as_posix() if path.parent.parts else clip_id
     text, (split,) = _read_beside(root / path), splits

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synctalk.corpora import folder, grid, lrs2, lrs3, voxceleb2
-from synctalk.corpora.listing import Entry, Reading, reading
-from synctalk.corpora.records import Clip
+from synctalk.corpora.listing import Entry, Reading, reading, reject
+from synctalk.corpora.records import Clip, Rejected
 from synctalk.errors import ClipError, Reason, UserError
 
 READERS: Mapping[str, Callable[[Path], Iterator[Entry]]] = {
@@ -40,7 +40,23 @@ def iter_corpus(layout: str, root: Path) -> Iterator[Entry]:
     """
     if layout not in READERS:
         raise UserError("corpora.<name>.layout", f"{layout!r} is unknown", f"take one of {', '.join(READERS)}")
-    return READERS[layout](root)
+    return map(_in_text, READERS[layout](root))
+
+
+def _shown(name: str) -> str:
+    """A file's name as text: bytes that are no UTF-8, which Python keeps as surrogates, become \\xff."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _in_text(entry: Entry) -> Entry:
+    """The entry, where its names are text; else its row of rejected.parquet, which can be written."""
+    if isinstance(entry, Rejected):
+        return replace(entry, id=_shown(entry.id), detail=_shown(entry.detail))
+    names = f"{entry.id}{entry.video}{entry.audio}{entry.speaker}"
+    if _shown(names) == names:
+        return entry
+    error = ClipError(Reason.BAD_LISTING, f"the name {_shown(entry.video)} is no UTF-8: rename it")
+    return reject(_shown(entry.id), error)
 
 
 def read_corpus(layout: str, root: Path) -> Reading:

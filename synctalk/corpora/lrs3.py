@@ -11,6 +11,7 @@ LRS3 has no official validation list. Ours is fixed: whole source videos of trai
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ VAL_SHARE = 0.04
 
 def is_validation(youtube_id: str) -> bool:
     """Whether trainval's clips of this source video are our validation set."""
-    return int.from_bytes(hashlib.sha256(youtube_id.encode()).digest()[:8], "big") < VAL_SHARE * 2**64
+    return int.from_bytes(hashlib.sha256(os.fsencode(youtube_id)).digest()[:8], "big") < VAL_SHARE * 2**64
 
 
 def read(root: Path) -> Iterator[Entry]:

@@ -66,17 +66,19 @@ class TrainState:
     def save(self, path: Path) -> None:
         """Write a checkpoint, by way of a temporary file."""
         temporary = path.with_suffix(".tmp")
-        torch.save(
-            {
-                "step": self.step,
-                "curves": self.curves,
-                "faults": [self.faults, self.faults_in_row],
-                "modules": {name: module.state_dict() for name, module in self.modules.items()},
-                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            },
-            temporary,
-        )
-        os.replace(temporary, path)
+        saved = {
+            "step": self.step,
+            "curves": self.curves,
+            "faults": [self.faults, self.faults_in_row],
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+        try:
+            with temporary.open("wb") as file:  # torch's own writer does not say that a disk is full
+                torch.save(saved, file)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """Take over a checkpoint of the same run.
