@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from synctalk.corpora.layouts import READERS
 from synctalk.corpora.manifest import is_manifest, require_current, require_watch
 from synctalk.corpora.params import CorpusParams, IndexParams
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
@@ -144,6 +145,9 @@ def check(path: Path = PARAMS) -> Params:
             raise UserError(path, f"screener.net.corpora: {name!r} is no corpus")
     for role, place in params.corpora.items():
         require_watch(role, place)
+        if place.layout not in READERS:
+            mend = f"take one of {', '.join(READERS)}"
+            raise UserError(path, f"corpora.{role}.layout {place.layout!r} is unknown", mend)
     return params
 
 

@@ -166,6 +166,10 @@ def test_the_committed_file_is_right() -> None:
             lambda p: changed(p, "corpora.lrs2.watch", "corpora/lrs2.jsonl"),
             r"corpora\.lrs2\.watch is 'corpora/lrs2\.jsonl', the root is 'data/synthetic/lrs2'; ",
         ),
+        (
+            lambda p: changed(p, "corpora.lrs3.layout", "lrs4"),
+            r"corpora\.lrs3\.layout 'lrs4' is unknown; take one of lrs2, lrs3, voxceleb2, ",
+        ),
         (lambda p: changed(p, "mouth_crop", 999), r"mouth_crop 999 is larger than crop\.mouth\.size"),
         (lambda p: changed(p, "crop.face_size", 80), r"the generator makes faces of \d+ pixels, crop\.face_size is 80"),
         (

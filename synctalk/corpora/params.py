@@ -25,7 +25,8 @@ class CorpusParams:
     """Folder: made by the pipeline where it is data/synthetic/<role>, else the user's."""
     watch: str
     """What DVC watches to notice a change: the root itself, every file of it, or a manifest (.jsonl) of a large one."""
-    layout: Literal["lrs2", "lrs3", "voxceleb2", "grid", "folder"]
+    layout: str
+    """How the folder is read: a key of `corpora.layouts.READERS`."""
     detector: Literal["tracks", "yunet", "insightface"]
     """`tracks` takes the face tracks published beside the clips; the others look at the frames."""
     members: tuple[Member, ...]
