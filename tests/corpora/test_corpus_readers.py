@@ -71,7 +71,7 @@ def test_an_empty_folder_of_videos_has_no_clips(tmp_path: Path) -> None:
 def test_an_unknown_layout_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         read_corpus("other", tmp_path)
-    known = "take one of lrs2, lrs3, voxceleb2, grid, folder"
+    known = f"take one of {', '.join(READERS)}"
     assert str(error.value) == f"corpora.<name>.layout: 'other' is unknown; {known}"
 
 
