@@ -2,7 +2,8 @@
 
 A scale is a set of values for keys of params.yaml. pipeline/scales/demo.yaml names every key that any scale changes;
 the others name what differs from the demo and are laid over it, so that switching back and forth loses nothing. Keys
-that no scale names stay as they are, comments too. `dvc repro` and `dvc exp run` obey the file that is written.
+that no scale names stay as they are, comments too: a method of your own, say. `dvc repro` and `dvc exp run` obey the
+file that is written.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from synctalk.params import PARAMS, read_yaml
 SCALES = Path(__file__).parent / "scales"
 DEFAULT = "demo"
 EXACTLY = "="
-"""Key under which a section names all of its entries, in their order: others are removed (the iterations of
-pre-training, say). The last entry stays in all scales: what stands between it and the next section belongs to it."""
+"""Key under which a section names all of its entries, in their order: those that other scales name are removed (the
+iterations of pre-training, say), those that no scale names stay behind them. The last entry stays in all scales: what
+stands between it and the next section belongs to it."""
 
 
 def scale_names() -> list[str]:
@@ -46,8 +48,31 @@ def read_scale(name: str) -> dict[str, Any]:
     return scale
 
 
-def merge(target: CommentedMap, values: dict[str, Any], where: str = "") -> None:
+def named_entries(values: dict[str, Any], where: str = "") -> dict[str, set[str]]:
+    """Dotted name of each section that `values` lists exactly -> its entries."""
+    if EXACTLY in values:
+        return {where: set(values[EXACTLY])}
+    sections = [named_entries(value, f"{where}{key}.") for key, value in values.items() if isinstance(value, dict)]
+    return {name: entries for section in sections for name, entries in section.items()}
+
+
+def entries_of_scales() -> dict[str, set[str]]:
+    """The same over all scales: what is listed there belongs to them, what is not to the user."""
+    found: dict[str, set[str]] = {}
+    for scale in map(read_scale, scale_names()):
+        for name, entries in named_entries(scale).items():
+            found.setdefault(name, set()).update(entries)
+    return found
+
+
+def merge(target: CommentedMap, values: dict[str, Any], listed: dict[str, set[str]], where: str = "") -> None:
     """Set the leaves of `values` in `target`, in place, so that comments stay.
+
+    Args:
+        target: params.yaml.
+        values: of a scale.
+        listed: see `entries_of_scales`.
+        where: beginning of the dotted names of `values`.
 
     Raises:
         UserError: `target` lacks a key.
@@ -58,14 +83,15 @@ def merge(target: CommentedMap, values: dict[str, Any], where: str = "") -> None
             raise UserError(PARAMS, f"{name} is missing", "restore it with git")
         if isinstance(value, dict) and EXACTLY in value:
             entries = value[EXACTLY]
-            for extra in set(target[key]) - set(entries):
+            own = [entry for entry in target[key] if entry not in listed[f"{name}."]]
+            for extra in set(target[key]) - set(entries) - set(own):
                 del target[key][extra]
             target[key].update({entry: entries[entry] for entry in entries if entry not in target[key]})
-            for entry in entries:
+            for entry in (*entries, *own):
                 target[key].move_to_end(entry)
-            merge(target[key], entries, f"{name}.")
+            merge(target[key], entries, listed, f"{name}.")
         elif isinstance(value, dict):
-            merge(target[key], value, f"{name}.")
+            merge(target[key], value, listed, f"{name}.")
         elif target[key] != value:
             target[key] = value
 
@@ -88,8 +114,9 @@ def apply_scale(name: str, params: Path = PARAMS) -> None:
     yaml.width = 120
     yaml.representer.add_representer(float, _plain_float)
     document = yaml.load(params.read_text(encoding="utf-8"))
-    merge(document, read_scale(DEFAULT))
-    merge(document, scale)
+    listed = entries_of_scales()
+    merge(document, read_scale(DEFAULT), listed)
+    merge(document, scale, listed)
     out = StringIO()
     yaml.dump(document, out)
     params.write_text(out.getvalue(), encoding="utf-8")

@@ -63,6 +63,18 @@ def test_a_scale_is_whole_and_can_be_left_again(name: str, params: Path) -> None
     assert params.read_text() == COMMITTED.read_text()
 
 
+@pytest.mark.parametrize("name", scale_names())
+def test_a_method_of_the_users_own_outlives_the_scales(name: str, params: Path) -> None:
+    text = params.read_text()
+    last = text.index("\ngenerate:\n")
+    method = text[text.index("  wav2lip_gan:\n", text.index("\nmethods:\n")) : last].replace("wav2lip_gan", "mine", 1)
+    params.write_text(text[:last] + method + text[last:])
+    before = params.read_text()
+    assert list(at_scale(name, params).methods)[-1] == "mine"
+    apply_scale(DEFAULT, params)
+    assert params.read_text() == before
+
+
 @pytest.mark.parametrize("name", [name for name in scale_names() if name != DEFAULT])
 def test_the_demo_names_every_key_that_another_scale_changes(name: str) -> None:
     named = leaves(read_scale(DEFAULT))
