@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from import_closure import ROOT
 
 from pipeline.scale import DEFAULT, EXACTLY, apply_scale, read_scale, scale_names
@@ -67,8 +69,8 @@ def test_a_scale_is_whole_and_can_be_left_again(name: str, params: Path) -> None
 def test_a_method_of_the_users_own_outlives_the_scales(name: str, params: Path) -> None:
     text = params.read_text()
     last = text.index("\ngenerate:\n")
-    method = text[text.index("  wav2lip_gan:\n", text.index("\nmethods:\n")) : last].replace("wav2lip_gan", "mine", 1)
-    params.write_text(text[:last] + method + text[last:])
+    method = yaml.safe_dump({"mine": yaml.safe_load(text)["methods"]["base"]}, sort_keys=False)
+    params.write_text(text[:last] + indent(method, "  ") + text[last:])
     before = params.read_text()
     assert list(at_scale(name, params).methods)[-1] == "mine"
     apply_scale(DEFAULT, params)
