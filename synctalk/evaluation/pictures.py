@@ -28,9 +28,9 @@ from synctalk.timebase import n_samples
 from synctalk.training.sync_expert import View, judge_pictures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageScores:
-    """Means over the frames of a clip; None where there is no face box.
+    """Means over the frames of a clip; None for ground truth, and where there is no face box.
 
     Of the face box resized to the face crop's size: `psnr` in floating point, `psnr_uint8` as the public evaluation
     computes it, on wrapping bytes, which no pair of pictures can push below about 28 dB, and `ssim`. Of the mouth
@@ -38,15 +38,15 @@ class ImageScores:
     the clip's own mean mouth. Of the whole frame: `frame_psnr`, `frame_psnr_uint8` and `frame_ssim`.
     """
 
-    psnr: float | None
-    psnr_uint8: float | None
-    ssim: float | None
-    mouth_psnr: float | None
-    mouth_ssim: float | None
-    mean_mouth_psnr: float | None
-    frame_psnr: float
-    frame_psnr_uint8: float
-    frame_ssim: float
+    psnr: float | None = None
+    psnr_uint8: float | None = None
+    ssim: float | None = None
+    mouth_psnr: float | None = None
+    mouth_ssim: float | None = None
+    mean_mouth_psnr: float | None = None
+    frame_psnr: float | None = None
+    frame_psnr_uint8: float | None = None
+    frame_ssim: float | None = None
 
 
 Score = Callable[[Picture, Picture], float]
@@ -106,7 +106,7 @@ class ImageComparison:
             mean_mouth = np.rint(np.stack(self.mouths).mean(0)).astype(np.uint8)
             self.found["mean_mouth_psnr"] = [psnr(mouth, mean_mouth) for mouth in self.mouths]
         means = {name: float(np.mean(values)) for name, values in self.found.items()}
-        return ImageScores(**{**dict.fromkeys(IMAGE_SCORES), **means})  # type: ignore[arg-type]  # frames are there
+        return ImageScores(**means)
 
 
 def compare_images(

@@ -17,7 +17,7 @@ from synctalk.corpora.records import Clip, write_table
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_by_conformer, read_lips, sync_embeddings
-from synctalk.evaluation.pictures import IMAGE_SCORES, Footage, Take, film
+from synctalk.evaluation.pictures import IMAGE_SCORES, Footage, ImageScores, Take, film
 from synctalk.generation.corpus import generated_path
 from synctalk.jobs import map_ordered
 from synctalk.metrics.shift import VSHIFT
@@ -32,13 +32,13 @@ from synctalk.training.sync_expert import View
 from synctalk.training.text import Tokenizer, Units
 
 
-@dataclass(frozen=True)
-class ClipScore:
+@dataclass(frozen=True, kw_only=True)
+class ClipScore(ImageScores):
     """Every figure of one clip of one method; None where it was not asked for or does not apply.
 
-    Image scores (see `ImageScores`) are None for ground truth. `lse_c_other` is LSE-C against another clip's sound:
-    what chance looks like. Edits turn the reference into the hypothesis, in words and in characters; `wer3_...` are
-    those of the Conformer's teacher-forced hypothesis, `wer3_free_...` of its free one.
+    `lse_c_other` is LSE-C against another clip's sound: what chance looks like. Edits turn the reference into the
+    hypothesis, in words and in characters; `wer3_...` are those of the Conformer's teacher-forced hypothesis,
+    `wer3_free_...` of its free one.
     """
 
     id: str
@@ -48,15 +48,6 @@ class ClipScore:
     lse_d: float | None
     offset: int | None
     lse_c_other: float | None
-    psnr: float | None
-    psnr_uint8: float | None
-    ssim: float | None
-    mouth_psnr: float | None
-    mouth_ssim: float | None
-    mean_mouth_psnr: float | None
-    frame_psnr: float | None
-    frame_psnr_uint8: float | None
-    frame_ssim: float | None
     edits: int | None
     n_words: int | None
     char_edits: int | None
@@ -71,9 +62,12 @@ class ClipScore:
 
 COLUMN_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
 SCORE_SCHEMA = pa.schema(
-    [(field.name, COLUMN_TYPES[str(field.type).removesuffix(" | None")]) for field in fields(ClipScore)]
+    [
+        (field.name, COLUMN_TYPES[str(field.type).removesuffix(" | None")])
+        for field in sorted(fields(ClipScore), key=lambda field: field.name in IMAGE_SCORES)
+    ]
 )
-"""Columns of a table of scores, from the fields of `ClipScore`."""
+"""Columns of a table of scores, from the fields of `ClipScore`; those of `ImageScores` come last."""
 
 
 @dataclass(frozen=True)

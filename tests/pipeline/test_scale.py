@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from textwrap import indent
@@ -68,7 +69,9 @@ def test_a_scale_is_whole_and_can_be_left_again(name: str, params: Path) -> None
 @pytest.mark.parametrize("name", scale_names())
 def test_a_method_of_the_users_own_outlives_the_scales(name: str, params: Path) -> None:
     text = params.read_text()
-    last = text.index("\ngenerate:\n")
+    section = re.search(r"^methods:\n(?: .*\n)+", text, re.MULTILINE)
+    assert section
+    last = section.end()
     method = yaml.safe_dump({"mine": yaml.safe_load(text)["methods"]["base"]}, sort_keys=False)
     params.write_text(text[:last] + indent(method, "  ") + text[last:])
     before = params.read_text()
