@@ -12,6 +12,9 @@ from typing import Any
 
 import av
 import numpy as np
+import yaml
+
+from synctalk.media import write_audio
 
 N_FRAMES, SIDE, RATE = 20, 80, 16_000
 SEED = 20_24
@@ -19,7 +22,7 @@ SEED = 20_24
 
 @dataclass(frozen=True)
 class Broken:
-    """One broken input: its family and kind, the bytes, and the name of the file that they make."""
+    """One broken input: what is broken and how, its number in its family, name and bytes of the file."""
 
     kind: str
     number: int
@@ -215,6 +218,22 @@ def videos(n: int) -> list[Broken]:
     return numbered(made())
 
 
+def sounds(n: int) -> list[Broken]:
+    """`n` of each damage to sound files, as VoxCeleb2 has them beside its videos."""
+    chance = random.Random(SEED + 4)
+
+    def made() -> Iterator[tuple[str, str, bytes]]:
+        for suffix in ("m4a", "wav"):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / f"clip.{suffix}"
+                write_audio(path, noise_sound())
+                data = path.read_bytes()
+            for how, broken in damaged(data, n, chance):
+                yield f"sound {how}", f"clip.{suffix}", broken
+
+    return numbered(made())
+
+
 # text
 
 ODD_TEXT = [
@@ -393,7 +412,6 @@ ODD_YAML = [
 def params_files(n: int, whole: bytes) -> list[Broken]:
     """params.yaml without a key, with one too many, with a wrong value, damaged, or no YAML at all."""
     chance = random.Random(SEED + 3)
-    import yaml
 
     def changed(path: tuple[str, ...], change: Callable[[dict[str, Any], str], object]) -> bytes:
         data = yaml.safe_load(whole)

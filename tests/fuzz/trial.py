@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -119,9 +118,3 @@ def stages_on(folder: Path, inputs: list[Broken]) -> Counter[tuple[str, str]]:
     silent = {row.id: row.detail for row in dropped if row.reason in NO_ANSWER}
     assert not silent, {by_id[key].kind: detail for key, detail in silent.items()}
     return Counter((one.kind, reason_of[key].value if key in reason_of else READ) for key, one in by_id.items())
-
-
-def timed(limit_s: float) -> Callable[[], float]:
-    """Seconds left of `limit_s`."""
-    end = time.monotonic() + limit_s
-    return lambda: end - time.monotonic()
