@@ -447,8 +447,8 @@ def files(family: str, whole: dict[str, bytes], n: int, seed: int) -> list[Broke
         for name, data in whole.items():
             for how, broken in damaged(data, n, chance):
                 yield f"{family} {how}", name, broken
-            yield f"{family} no such file", name, b""
-            yield f"{family} no such file", name, chance.randbytes(2000)
-            yield f"{family} no such file", name, data[:8] + b"\xff" * 8 + data[16:]
+            yield f"{family} empty", name, b""
+            yield f"{family} noise", name, chance.randbytes(2000)
+            yield f"{family} huge size", name, data[:8] + b"\xff" * 8 + data[16:]
 
     return numbered(made())
