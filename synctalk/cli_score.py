@@ -66,6 +66,13 @@ def score(
     weights: Annotated[Path | None, typer.Option(help="ONNX file of the detector; none does without faces.")] = None,
     min_score: Annotated[float, typer.Option(help="Faces below this score are not seen, 0..1.")] = 0.6,
     tracks: Annotated[Path | None, typer.Option(help="Folder of published face tracks, ID.npz, instead.")] = None,
+    lpips: Annotated[
+        Path | None, typer.Option(help="AlexNet's weights (torchvision's file): LPIPS of whole frames.")
+    ] = None,
+    lpips_heads: Annotated[Path | None, typer.Option(help="LPIPS' linear layers, weights/v0.1/alex.pth.")] = None,
+    fid: Annotated[
+        Path | None, typer.Option(help="Inception's weights (pytorch-fid's file): FID of whole frames.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score the videos in GENERATED, matched by their paths, and write tables, notes and a page to OUT.
@@ -76,8 +83,9 @@ def score(
     import json
 
     from synctalk.errors import UserError
-    from synctalk.evaluation.folder import score_matching, summary, write_scored
+    from synctalk.evaluation.folder import add_perceptual, score_matching, summary, write_scored
     from synctalk.evaluation.pairs import match_crossed, match_folders
+    from synctalk.evaluation.perceptual import load_nets, to_markdown
     from synctalk.evaluation.setting import Wanted, assemble
     from synctalk.faces.detect import DetectorParams
     from synctalk.tables.score_page import write_pages
@@ -101,8 +109,12 @@ def score(
             sync_dtype=sync_dtype.value,
         )
     )
+    if (lpips or fid) and not reference:
+        raise UserError("--lpips" if lpips else "--fid", "needs the real videos", "give --reference")
     if not (lse or reads or reference):
         raise UserError("score", "there is nothing to score by", "give --reference, or leave out --no-lse")
+    nets = load_nets(lpips, lpips_heads, fid)
+    words = panel.words | {"sha256": panel.words["sha256"] | nets.hashes}
     if pairs is not None:
         if clips is not None:
             raise UserError("--list", "cannot stand beside --pairs", "give one of the two")
@@ -111,6 +123,12 @@ def score(
         matching = match_folders(generated, reference, transcripts, clips)
     out.mkdir(parents=True, exist_ok=True)
     scored = score_matching(matching, panel.setup, panel.judges, judged_by=panel.hashes, wer_name="wer", out=out)
-    write_scored(scored, panel.words, out)
-    shown = write_pages(scored, matching, panel.words, out)
-    typer.echo(json.dumps(summary(scored, panel.words), indent=2, sort_keys=True) if as_json else shown)
+    scored = add_perceptual(scored, matching, nets, out)
+    write_scored(scored, words, out)
+    shown = write_pages(scored, matching, words, out)
+    if nets.hashes:
+        more = to_markdown(scored.figures.get("frame_lpips"), scored.fid)
+        with (out / "table.md").open("a", encoding="utf-8") as table:
+            table.write(more)
+        shown += f"\n{more}"
+    typer.echo(json.dumps(summary(scored, words), indent=2, sort_keys=True) if as_json else shown)

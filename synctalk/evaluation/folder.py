@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from synctalk import __version__
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.foreign import Filmed, Setup, film_pair, score_filmed
 from synctalk.evaluation.pairs import Finding, Matching, Note, Pair, write_notes
+from synctalk.evaluation.perceptual import Fid, Nets, mean_lpips, perceive, write_lpips
 from synctalk.evaluation.score import ClipScore, Judges, offset_counts, summarise, write_scores
 from synctalk.jobs import map_ordered, scratch, write_json
 
@@ -31,11 +32,13 @@ class Scored:
         scores: one row a clip that could be scored, in the order of the matching.
         notes: whatever else is to be said, of scored clips too.
         figures: means with their 95 % intervals.
+        fid: Fréchet distance of all frames; None where it was not asked for.
     """
 
     scores: tuple[ClipScore, ...]
     notes: tuple[Note, ...]
     figures: dict[str, Interval]
+    fid: Fid | None = None
 
 
 def score_matching(
@@ -69,6 +72,18 @@ def score_matching(
     return Scored(scores, (*matching.notes, *found), summarise(scores, wer_name))
 
 
+def add_perceptual(scored: Scored, matching: Matching, nets: Nets, out: Path) -> Scored:
+    """`scored` with LPIPS and FID of what was scored, where their networks are given; OUT/lpips.parquet says LPIPS of
+    each clip.
+    """
+    ids = {score.id for score in scored.scores}
+    clips, fid = perceive([pair for pair in matching.pairs if pair.id in ids], nets.lpips, nets.inception)
+    if nets.lpips is not None:
+        write_lpips(out / "lpips.parquet", clips)
+    figures = scored.figures | ({"frame_lpips": mean_lpips(clips)} if clips else {})
+    return replace(scored, figures=figures, fid=fid)
+
+
 def write_scored(scored: Scored, setting: dict[str, Any], out: Path) -> None:
     """Write clips.parquet, notes.parquet and summary.json into the folder `out`.
 
@@ -95,6 +110,7 @@ def summary(scored: Scored, setting: dict[str, Any]) -> dict[str, Any]:
         "n_windows": sum(score.n_windows or 0 for score in scored.scores),
         "offsets": offset_counts(scored.scores),
         "figures": {name: asdict(interval) for name, interval in scored.figures.items()},
+        **({} if scored.fid is None else {"fid": asdict(scored.fid)}),
     }
 
 

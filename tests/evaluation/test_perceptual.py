@@ -1,0 +1,214 @@
+"""LPIPS and FID: figures of the peers for weights by formula, and by hand; only from weights that a user brings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import formula
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from footage import noise, waves
+
+from synctalk.cli import main
+from synctalk.errors import UserError
+from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception
+from synctalk.evaluation.lpips import LAYERS, LPIPS, PLACES, load_lpips
+from synctalk.evaluation.pairs import Pair
+from synctalk.evaluation.perceptual import Moments, frechet_distance, perceive
+from synctalk.media import write_video
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """alexnet.pth with a classifier, as torchvision's; heads.pth; inception.pth with its last layer."""
+    root = tmp_path_factory.mktemp("weights")
+    shapes: dict[str, tuple[int, ...]] = {"classifier.1.weight": (2, 2)}
+    for place, (width_in, width, kernel, *_) in zip(PLACES, LAYERS, strict=True):
+        shapes |= {f"features.{place}.weight": (width, width_in, kernel, kernel), f"features.{place}.bias": (width,)}
+    torch.save(formula.filled(shapes), root / "alexnet.pth")
+    heads = {f"lin{n}.model.1.weight": (1, width, 1, 1) for n, (_, width, *_) in enumerate(LAYERS)}
+    torch.save(formula.filled(heads), root / "heads.pth")
+    net = {key: tuple(value.shape) for key, value in Inception().state_dict().items()}
+    torch.save(formula.filled(net | {"fc.weight": (1008, 2048), "fc.bias": (1008,)}), root / "inception.pth")
+    return root
+
+
+@pytest.fixture(scope="module")
+def lpips(weights: Path) -> LPIPS:
+    return load_lpips(weights / "alexnet.pth", weights / "heads.pth")
+
+
+@pytest.fixture(scope="module")
+def inception(weights: Path) -> Inception:
+    return load_inception(weights / "inception.pth")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "theirs"),
+    [
+        (64, 64, [0.45292115, 0.43477002]),
+        (96, 96, [0.72594780, 0.70986670]),
+        (70, 121, [0.97215343, 0.96728861]),
+    ],
+)
+def test_lpips_is_that_of_the_package(lpips: LPIPS, height: int, width: int, theirs: list[float]) -> None:
+    """lpips 0.1.4 with the same weights; torchvision 0.28."""
+    a, b = (formula.pictures(2, height, width, seed) for seed in (1, 2))
+    assert lpips(a, b).tolist() == pytest.approx(theirs, abs=1e-6)
+    assert lpips(b, a).tolist() == pytest.approx(theirs, abs=1e-6)
+    assert lpips(a, a).tolist() == [0.0, 0.0]
+
+
+def test_features_and_fid_are_those_of_the_package(inception: Inception) -> None:
+    """pytorch-fid 0.3.0 with the same weights; its root of a matrix is less exact than its features."""
+    sides = [inception(formula.pictures(24, 64, 80, seed)).double().numpy() for seed in (1, 2)]
+    some = [
+        [0.0, 0.1115112, 0.6204879, 0.0749580],
+        [0.0, 0.1275629, 0.6007779, 0.0766445],
+        [0.0, 0.1188906, 0.6090740, 0.0772604],
+    ]
+    assert sides[0].shape == (24, D_FEATURES)
+    np.testing.assert_allclose(sides[0][:3, ::512], some, atol=2e-6)
+    assert (sides[0].mean(), sides[0].std()) == pytest.approx((0.7497495, 0.9454993), abs=1e-6)
+    moments = [Moments(D_FEATURES) for _ in sides]
+    for side, features in zip(moments, sides, strict=True):
+        side.add(features[:10])
+        side.add(features[10:])
+    assert frechet_distance(*moments) == pytest.approx(1.14596, abs=1e-3)
+
+
+def moments_of(features: np.ndarray) -> Moments:
+    found = Moments(features.shape[1])
+    for rows in np.array_split(features, 3):
+        found.add(rows)
+    return found
+
+
+def test_frechet_distance_by_hand() -> None:
+    """Of normal distributions in one dimension it is (m - m')^2 + (s - s')^2, and dimensions that are independent add;
+    of equal ones it is 0, and a rotation changes nothing.
+    """
+    a, b = np.array([[-1.0], [1.0]]), np.array([[2.0], [8.0]])  # mean 0, deviation 2^(1/2); mean 5, deviation 18^(1/2)
+    assert frechet_distance(moments_of(a), moments_of(b)) == pytest.approx(25 + (18**0.5 - 2**0.5) ** 2)
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(2, 40, 5)) * [1, 2, 3, 4, 0]
+    y += 1
+    apart = frechet_distance(moments_of(x), moments_of(y))
+    assert frechet_distance(moments_of(x), moments_of(x)) == pytest.approx(0, abs=1e-6)
+    turn = np.linalg.qr(random.normal(size=(5, 5)))[0]
+    assert frechet_distance(moments_of(x @ turn), moments_of(y @ turn)) == pytest.approx(apart)
+    assert frechet_distance(moments_of(y), moments_of(x)) == pytest.approx(apart)
+    np.testing.assert_allclose(moments_of(x).covariance, np.cov(x, rowvar=False), atol=1e-12)
+    few = x[:3]  # fewer rows than dimensions
+    assert frechet_distance(moments_of(few), moments_of(few)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda state: state.pop("features.3.bias"), r"entry 'features\.3\.bias' is missing"),
+        (lambda state: state.update({"odd": torch.zeros(1)}), r"entry 'odd' is not of this network"),
+        (lambda state: state.update({"features.0.bias": torch.zeros(3)}), r"has shape \[3\], not \[64\]"),
+    ],
+)
+def test_other_weights_are_refused(weights: Path, tmp_path: Path, change: object, line: str) -> None:
+    state = torch.load(weights / "alexnet.pth")
+    change(state)  # type: ignore[operator]
+    torch.save(state, tmp_path / "alexnet.pth")
+    with pytest.raises(UserError, match=line):
+        load_lpips(tmp_path / "alexnet.pth", weights / "heads.pth")
+    with pytest.raises(UserError, match="is missing"):
+        load_inception(weights / "heads.pth")
+    with pytest.raises(UserError, match="nowhere"):
+        load_inception(tmp_path / "nowhere.pth")
+
+
+def test_pictures_that_lpips_cannot_compare_are_refused(lpips: LPIPS) -> None:
+    with pytest.raises(ValueError, match="of one size"):
+        lpips(formula.pictures(1, 64, 64, 1), formula.pictures(1, 64, 65, 1))
+    with pytest.raises(ValueError, match="of one size"):
+        lpips(*[formula.pictures(1, 34, 64, 1)] * 2)
+    assert lpips(*[formula.pictures(1, 35, 35, 1)] * 2).tolist() == [0.0]
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """made/ and real/ of two clips and one of another size; made ones are brighter below, the first by more."""
+    for number, (more, width) in enumerate(((40, 160), (5, 160), (0, 128))):
+        frames = waves(20, number)
+        made = frames.copy()[:, :, :width]
+        made[:, 80:] += more
+        for side, pictures in (("real", frames), ("made", made)):
+            path = tmp_path / side / f"{number}.mp4"
+            path.parent.mkdir(exist_ok=True)
+            write_video(path, pictures, audio=noise(20, number), lossless=True)
+    return tmp_path
+
+
+def test_score_takes_them_as_options_and_leaves_out_what_cannot_be_compared(
+    clips: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTALK_WORKERS", "1")
+    out = clips / "out"
+    nets = [
+        "--lpips",
+        weights / "alexnet.pth",
+        "--lpips-heads",
+        weights / "heads.pth",
+        "--fid",
+        weights / "inception.pth",
+    ]
+    words = ["score", clips / "made", "--reference", clips / "real", "--no-lse", *nets, "-o", out]
+    monkeypatch.setattr(sys, "argv", ["synctalk", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    rows = pq.read_table(out / "lpips.parquet").to_pylist()
+    assert [(row["id"], row["n_frames"]) for row in rows] == [("0", 20), ("1", 20)]
+    assert rows[0]["frame_lpips"] > 2 * rows[1]["frame_lpips"] > 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["figures"]["frame_lpips"]["n"] == 2
+    assert summary["figures"]["frame_lpips"]["value"] == pytest.approx(np.mean([row["frame_lpips"] for row in rows]))
+    assert summary["fid"]["n_frames"] == 40
+    assert summary["fid"]["value"] > 0
+    assert {name.split("/")[-1] for name in summary["setting"]["sha256"]} == {
+        "alexnet.pth",
+        "heads.pth",
+        "inception.pth",
+    }
+    assert "frame_lpips," in (out / "table.csv").read_text()
+    assert "| frame LPIPS ↓ |" in (out / "table.md").read_text()
+    assert "| frame FID ↓ |" in (out / "table.md").read_text()
+
+
+def test_equal_videos_have_neither_distance(clips: Path, lpips: LPIPS, inception: Inception) -> None:
+    same = Pair("1", clips / "real/1.mp4", clips / "real/1.mp4", True, None)
+    crossed = Pair("2", clips / "made/0.mp4", clips / "real/1.mp4", False, None)
+    (clip,), fid = perceive([same, crossed], lpips, inception)
+    assert (clip.id, clip.n_frames, clip.frame_lpips) == ("1", 20, 0.0)
+    assert fid is not None
+    assert (fid.value, fid.n_frames) == (pytest.approx(0, abs=1e-3), 20)
+    assert perceive([crossed], lpips, inception) == ([], None)
+    assert perceive([same], None, None) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--fid", "inception.pth"], "--fid: needs the real videos; give --reference"),
+        (["--lpips", "a.pth", "--reference", "real"], "--lpips: comes in two files; give --lpips-heads"),
+        (["--lpips-heads", "a.pth", "--reference", "real"], "--lpips: comes in two files; give --lpips"),
+    ],
+)
+def test_what_is_missing_beside_an_option_is_one_line(
+    clips: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], line: str
+) -> None:
+    monkeypatch.chdir(clips)
+    monkeypatch.setattr(sys, "argv", ["synctalk", "score", "made", "--no-lse", *words, "-o", "out"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert line in str(ended.value.code)
