@@ -32,6 +32,9 @@ LEAST_SIDE = 35
 class LPIPS(nn.Module):
     """The distance; lower is more alike, 0 is equal. In eval mode, without gradients."""
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(i, o, k, s, p) for i, o, k, s, p in LAYERS)
