@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from checkout import Checkout
 pytestmark = pytest.mark.slow
 
 KILLS = 30
-LIFE_S = (2.0, 14.0)
-"""Shortest and longest life of a run: DVC's start alone takes two seconds."""
+MOST_STAGES = 3
+"""Stages that a run may finish at most before it is killed, so that the kills are spread over the graph."""
+MOST_S = 6.0
+"""And how long it may then go on: DVC's start and its end of a stage take seconds."""
+TIMINGS = Path(".synctalk/timings.jsonl")
 
 
 def tiny_checkout(root: Path) -> Checkout:
@@ -32,6 +36,12 @@ def results(checkout: Checkout) -> dict[str, str]:
     names = [*checkout.root.rglob("dvc.lock"), checkout.root / "metrics.json", *checkout.root.glob("results/**/*.*")]
     kept = {".json", ".csv", ".md", ".tex", ".lock"}
     return {str(name.relative_to(checkout.root)): name.read_text() for name in names if name.suffix in kept}
+
+
+def n_finished(checkout: Checkout) -> int:
+    """Stages that have ended in this checkout, those that ran again too."""
+    timings = checkout.root / TIMINGS
+    return len(timings.read_text().splitlines()) if timings.is_file() else 0
 
 
 def running_stage(processes: list[psutil.Process]) -> str:
@@ -79,14 +89,17 @@ def test_thirty_kills_change_no_hash(tmp_path: Path) -> None:
                 start_new_session=True,
             )
             while repro.poll() is None and len(kills) < KILLS:
+                goal = n_finished(killed) + chance.randint(0, MOST_STAGES)
+                while repro.poll() is None and n_finished(killed) < goal:
+                    time.sleep(0.05)
                 with suppress(subprocess.TimeoutExpired):
-                    repro.wait(chance.uniform(*LIFE_S))
+                    repro.wait(chance.uniform(0, MOST_S))
                     break
                 kills.append(kill(repro, chance))
             done = repro.wait() == 0
             assert done or len(kills) > before, "a run that nobody killed failed: see killed.log"
     print("\n".join([*kills, *mended]))
-    assert len(kills) == KILLS, "the machine is fast: shorten LIFE_S"
+    assert len(kills) == KILLS, "the machine is fast: lower MOST_STAGES"
     killed.run("python", "-m", "pipeline.mend")
     killed.run("dvc", "repro")
     assert results(killed) == results(undisturbed)
