@@ -274,7 +274,7 @@ def caption(number: int, setting: Setting, unscored: str = "") -> str:
         f"Brackets: 95 % bootstrap interval over the n clips. {BESIDE}",
     ]
     if number != 2 and setting.common_start:
-        parts.append("All methods start from one common generator (stage `start`).")
+        parts.append("All methods start from one common generator (stage `start`), Wav2Lip from its image part.")
     if number == 3:
         parts.append("The paper has LSE-C 8.81 here and 9.29 in tables 1 and 4 for the same synctalklip.")
     if number in (1, 4):
