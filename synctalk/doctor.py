@@ -112,15 +112,38 @@ def check_decoders() -> Finding:
     return Finding("decoders", State.OK, f"av {version} writes and reads H.264 and AAC")
 
 
+def _owners(module: str) -> list[str]:
+    """Distributions that bring a module of the name: a second one overwrites files of the first."""
+    return sorted(set(importlib.metadata.packages_distributions().get(module, [])))
+
+
 def check_cv2() -> Finding:
-    """Distributions that bring a cv2: a second one overwrites files of the first."""
-    owners = sorted(set(importlib.metadata.packages_distributions().get("cv2", [])))
+    """Distributions that bring a cv2."""
+    owners = _owners("cv2")
     import cv2
 
     found = f"cv2 {cv2.__version__} of {', '.join(owners)}"
     if len(owners) > 1:
         return Finding("opencv", State.FAIL, found, f"pip uninstall {' '.join(owners)}, then install one of them again")
     return Finding("opencv", State.OK, found)
+
+
+def check_onnxruntime() -> Finding:
+    """Distributions that bring onnxruntime, which runs SCRFD, and where it can run.
+
+    insightface asks for `onnxruntime`, the extra `gpu` for `onnxruntime-gpu`: pip installs both, and which files are
+    there in the end is chance. CUDA is then missing, often without a word.
+    """
+    owners = _owners("onnxruntime")
+    import onnxruntime
+
+    providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    found = f"onnxruntime {onnxruntime.__version__} of {', '.join(owners)}; runs on {', '.join(providers)}"
+    if len(owners) > 1:
+        keep = "onnxruntime-gpu" if "onnxruntime-gpu" in owners else owners[0]
+        mend = f"pip uninstall {' '.join(owners)}, then pip install {keep} alone"
+        return Finding("onnxruntime", State.FAIL, found, mend)
+    return Finding("onnxruntime", State.OK, found)
 
 
 def check_detectors() -> list[Finding]:
@@ -261,6 +284,7 @@ ANYWHERE: dict[str, Callable[[], Finding | list[Finding]]] = {
     "torch": check_torch,
     "decoders": check_decoders,
     "opencv": check_cv2,
+    "onnxruntime": check_onnxruntime,
     "extras": check_extras,
     "git": check_git,
 }

@@ -77,6 +77,16 @@ def test_a_second_cv2_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.mend.startswith("pip uninstall opencv-python opencv-python-headless")
 
 
+def test_onnxruntime_for_cpu_and_gpu_beside_each_other_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.check_onnxruntime().state is State.OK
+    owners = {"onnxruntime": ["onnxruntime-gpu", "onnxruntime", "onnxruntime"]}
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: owners)
+    found = doctor.check_onnxruntime()
+    assert found.state is State.FAIL
+    assert "of onnxruntime, onnxruntime-gpu; runs on" in found.found
+    assert found.mend == "pip uninstall onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu alone"
+
+
 def test_decoders_that_lose_frames_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     import synctalk.media
     from synctalk.media import read_video
