@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from small_disk import small_disk
 from training.tiny import ENCODER, GENERATOR
 
 from synctalk.checkpoints.load import save
@@ -304,6 +305,15 @@ def test_video_that_breaks_off_while_it_is_decoded_is_one_line(
         run(kit, monkeypatch, tmp_path / "out.mp4", video=broken)
     assert str(broken) in one_line(stop.value.code)
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_file(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small_disk(tmp_path / "disk", 16) as disk:
+        with pytest.raises(SystemExit) as stop:
+            run(kit, monkeypatch, disk / "out.mp4")
+        line = one_line(stop.value.code)
+        assert line == f"error: {disk}/out.mp4: cannot be written (No space left on device); write to another place"
+        assert list(disk.iterdir()) == []
 
 
 def test_the_program_exits_with_1_and_no_trace(kit: Kit, tmp_path: Path) -> None:

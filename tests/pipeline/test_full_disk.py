@@ -108,6 +108,30 @@ def test_other_errors_are_not_taken_for_a_full_disk() -> None:
 
 # stages, as DVC runs them
 
+RAISES = """
+import errno
+from pipeline.stage import run
+
+def main() -> None:
+    "Any stage."
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device", "models/x.safetensors")
+    except OSError as error:
+        raise RuntimeError("file write failed") from error
+
+run(main)
+"""
+
+
+def test_any_stage_says_it_in_one_line() -> None:
+    """Whatever library has met the full disk, and whatever it has made of it."""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run([sys.executable, "-c", RAISES], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{LINE} for models/x.safetensors; what is finished is kept")
+
+
 ARGUMENTS = {
     "index": ("raw", "index"),
     "crop": ("raw", "index", "crop"),
