@@ -7,8 +7,10 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from checkout import Checkout
 from test_killed_repro import tiny_checkout
 
@@ -18,6 +20,7 @@ TARGET = "tokenizer"
 """With all that it needs: the synthetic corpora, and their indexes."""
 APART_S = (0.0, 0.1, 3.0, 8.0)
 """When each run begins: two at the same time, others in the middle of the first ones' stages."""
+LOCKS = ("dvc.lock", "data/synthetic/dvc.lock")
 REFUSALS = ("is busy, it is being blocked by", "Unable to acquire lock", "is being run by another process")
 
 
@@ -30,10 +33,9 @@ def begin(checkout: Checkout, number: int) -> tuple[subprocess.Popen[bytes], Pat
     return process, log
 
 
-def locks(checkout: Checkout) -> dict[str, str]:
-    """Every lock file: they name the hash of every output."""
-    found = checkout.root.rglob("dvc.lock")
-    return {str(path.relative_to(checkout.root)): path.read_text(encoding="utf-8") for path in found}
+def locks(checkout: Checkout) -> dict[str, Any]:
+    """Every lock file, whose stages stand in the order in which they were done: the hash of every output."""
+    return {name: yaml.safe_load((checkout.root / name).read_text(encoding="utf-8")) for name in LOCKS}
 
 
 def test_one_works_and_the_others_wait_or_refuse(tmp_path: Path) -> None:
