@@ -11,7 +11,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,6 +83,13 @@ class _Series:
     @property
     def name(self) -> str:
         return f"{self.split}-{self.n_shards:05d}.tar"
+
+    def abandon(self) -> None:
+        """Leave the shard that is open; `tarfile` would else write to it once more when it is forgotten, and print what
+        comes of it.
+        """
+        if self.file is not None:
+            self.writer.tarstream.fileobj.closed = True
 
     def close(self) -> None:
         """Finish the shard that is open: first the tar, then the rows of its samples, which say that it is there."""
@@ -157,12 +165,24 @@ class ShardWriter:
         """
         if clip.split not in self.series:
             self.series[clip.split] = _Series(self.folder, clip.split, self.max_bytes)
-        self.series[clip.split].write(clip, crop, features)
+        with self._all_or_none():
+            self.series[clip.split].write(clip, crop, features)
+
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        """After an error of the disk, no shard is gone on with."""
+        try:
+            yield
+        except OSError:
+            for series in self.series.values():
+                series.abandon()
+            raise
 
     def close(self) -> None:
         """Finish all shards and write `index.parquet`, shard after shard, in the order of their names."""
-        for series in self.series.values():
-            series.close()
+        with self._all_or_none():
+            for series in self.series.values():
+                series.close()
         rows = (row for path in sorted(self.folder.glob(f"*{ROWS}")) for row in iter_rows(path, INDEX_SCHEMA))
         write_table(self.folder / INDEX, rows, INDEX_SCHEMA)
 

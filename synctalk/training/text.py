@@ -63,9 +63,9 @@ def _processor(model: bytes, path: Path | None = None) -> sentencepiece.Sentence
         UserError: it is none.
     """
     try:
-        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        processor.get_piece_size()  # of no bytes, it fails at the first use only
-        return processor
+        if not model:
+            raise RuntimeError("no bytes")  # of which it complains at the first use only
+        return sentencepiece.SentencePieceProcessor(model_proto=model)
     except RuntimeError as error:
         reason = f"is no SentencePiece model ({' '.join(str(error).split())})"
         raise UserError(path or "the tokenizer", reason, "fetch or make it again") from error

@@ -106,8 +106,5 @@ def families(folder: Path, n: int) -> dict[str, Family]:
         "manifest": Family(uses.manifest, few("manifest.jsonl", lines["manifest.jsonl"], 10)),
         "pairs": Family(uses.pairs, few("filelist.txt", lines["filelist.txt"], 11)),
         "units": Family(partial(uses.units, model=model), few("units.txt", lines["units.txt"], 12)),
-        "tokenizer": Family(
-            uses.tokenizer,
-            [one for one in few("tokenizer.model", model.read_bytes(), 13) if one.data],
-        ),
+        "tokenizer": Family(uses.tokenizer, few("tokenizer.model", model.read_bytes(), 13)),
     }
