@@ -21,6 +21,7 @@ from synctalk.corpora.listing import VIDEO_SUFFIXES
 from synctalk.corpora.records import ClipTable, write_clips, write_table
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.detect import read_published_track
+from synctalk.generation.corpus import generated_path
 from synctalk.media import probe, write_video
 from synctalk.params import read_yaml
 from synctalk.shards.read import ShardSet
@@ -173,6 +174,13 @@ def test_a_clip_whose_video_leads_elsewhere_is_read_as_footage_and_nothing_else(
             probe(tmp_path / "corpus" / read.video)
         assert error.value.reason is Reason.UNDECODABLE
         assert "root:x" not in str(error.value)
+
+
+@pytest.mark.parametrize("sample_id", ["../outside", "/tmp/outside", "a/../../b", ""])
+def test_a_sample_is_not_generated_outside_its_folder(tmp_path: Path, sample_id: str) -> None:
+    with pytest.raises(UserError, match="names nothing inside the corpus"):
+        generated_path(tmp_path, sample_id)
+    assert generated_path(tmp_path, "main/1/00001") == tmp_path / "main/1/00001.mp4"
 
 
 @pytest.mark.parametrize("suffix", sorted(VIDEO_SUFFIXES))

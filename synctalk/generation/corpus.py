@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from synctalk.corpora.listing import require_inside
 from synctalk.corpora.records import Clip
+from synctalk.errors import ClipError, UserError
 from synctalk.faces.crop import crop_faces, paste_back
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import heard_rows, sound_from
@@ -31,8 +33,15 @@ class GenerateParams:
 
 
 def generated_path(folder: Path, sample_id: str) -> Path:
-    """Where the generated video of a sample lies below `folder`."""
-    return folder / f"{sample_id}.mp4"
+    """Where the generated video of a sample lies below `folder`.
+
+    Raises:
+        UserError: the id, which stands in the index of shards, would lead out of it.
+    """
+    try:
+        return folder / f"{require_inside(sample_id)}.mp4"
+    except ClipError as error:
+        raise UserError("the index of the shards", error.detail, "make the shards anew") from error
 
 
 def generate_clip(
