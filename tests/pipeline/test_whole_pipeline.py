@@ -95,6 +95,18 @@ def test_another_variant_reuses_everything_and_can_be_compared(checkout: Checkou
     assert checkout.json("metrics.json") == checkout.json("results/methods/base/metrics.json")
 
 
+def test_another_seed_of_the_generators_leaves_readers_and_judges_alone(checkout: Checkout) -> None:
+    params = checkout.root / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("generator_seed: 1 ", "generator_seed: 2 "))
+    printed = checkout.run("dvc", "repro", "--dry")
+    params.write_text(before)
+    ran = {line.split("'")[1].partition("@")[0] for line in printed.splitlines() if line.startswith("Running stage")}
+    assert {"start", "train"} <= ran <= {
+        "start", "train", "generate", "evaluate", "metrics", "claims", "tables", "report"
+    }  # fmt: skip
+
+
 def test_an_external_method_gets_its_row_when_it_has_videos(checkout: Checkout) -> None:
     """The real videos as somebody's method: they score as the real videos, and one that is missing is listed."""
     for table in (1, 4):
