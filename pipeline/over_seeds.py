@@ -1,6 +1,6 @@
 """Tables 1, 3 and 4 and the claims over several seeds of the generators: no stage, for runs are its input.
 
-dvc repro && cp -r data/scores runs/1
+mkdir runs && dvc repro && cp -r data/scores runs/1
 dvc exp run -S generator_seed=2 && cp -r data/scores runs/2
 python -m pipeline.over_seeds runs/1 runs/2 --out results/gpu
 """
