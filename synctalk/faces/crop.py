@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import medfilt
+from scipy.ndimage import median_filter
 
 SYNCNET_SIDE = 224
 SYNCNET_MARGIN = 0.4
@@ -75,7 +75,11 @@ def syncnet_crops(frames: Iterable[NDArray[np.uint8]], boxes: NDArray[np.float32
         raise ValueError(f"{len(boxes)} frames are too few for a median over {SYNCNET_MEDIAN}")
     half = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) / 2
     measured = (half, (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
-    sizes, xs, ys = (medfilt(values.astype(np.float64), SYNCNET_MEDIAN) for values in measured)
+    sizes, xs, ys = (
+        # zeros beyond the ends, as scipy.signal.medfilt in the peer, which warns of clips shorter than its window
+        median_filter(values.astype(np.float64), SYNCNET_MEDIAN, mode="constant")
+        for values in measured
+    )
     for frame, size, x, y in zip(frames, sizes, xs, ys, strict=True):
         pad = int(size * (1 + 2 * SYNCNET_MARGIN))
         padded = cv2.copyMakeBorder(frame, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(SYNCNET_PAD,) * 3)

@@ -162,6 +162,30 @@ def test_syncnets_crop_is_the_peers(shared: Path) -> None:
     np.testing.assert_allclose(crops.mean((1, 2)), track["pipe.crop_mean"], atol=0.02)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_frames", [7, 12, 13, 40])
+def test_syncnets_median_is_the_peers_for_clips_shorter_than_its_window_too(n_frames: int) -> None:
+    rng = np.random.default_rng(n_frames)
+    frames = rng.integers(0, 256, (n_frames, 90, 120, 3), np.uint8)
+    centres, half = rng.uniform((50, 40), (70, 50), (n_frames, 2)), rng.uniform(8, 20, (n_frames, 1))
+    boxes = np.hstack([centres - half, centres + half]).astype(np.float32)
+    # the median of SyncNet's run_pipeline.py by hand: of 13 values, zeros beyond the ends
+    padded = np.pad(boxes.astype(np.float64), ((6, 6), (0, 0)))
+    by_hand = []
+    for t in range(n_frames):
+        window = padded[t : t + 13]
+        size = np.median(np.maximum(window[:, 2] - window[:, 0], window[:, 3] - window[:, 1]) / 2)
+        by_hand.append((size, *(np.median((window[:, k] + window[:, k + 2]) / 2) for k in (0, 1))))
+    crops = np.stack(list(syncnet_crops(frames, boxes)))
+    middle = n_frames // 2
+    size, x, y = by_hand[middle]
+    pad = int(size * 1.8)
+    grey = np.pad(frames[middle], ((pad, pad), (pad, pad), (0, 0)), constant_values=110)
+    rows = slice(int(y + pad - size), int(y + pad + size * 1.8))
+    columns = slice(int(x + pad - size * 1.4), int(x + pad + size * 1.4))
+    np.testing.assert_array_equal(crops[middle], cv2.resize(grey[rows, columns], (224, 224)))
+
+
 def test_too_few_frames_for_syncnets_median() -> None:
     with pytest.raises(ValueError, match="too few"):
         next(syncnet_crops(np.zeros((6, 50, 50, 3), np.uint8), np.tile(np.float32([0, 0, 9, 9]), (6, 1))))
