@@ -20,6 +20,8 @@ TICKS = 90_000
 """Clock of explicit presentation times, 1/s."""
 CHUNK_S = 0.5
 """Sound is muxed in pieces of so many seconds, between the frames of the same time."""
+REPEATABLE = "mbtree=0"
+"""x264's macroblock tree gives the same pictures other bytes now and then, with one thread too (LOG.md)."""
 GRID_BIT_RATE = 1_150_000
 """Bits a second of GRID's smaller videos (mpg_vcd)."""
 GRID_SAMPLE_RATE = 44_100
@@ -131,7 +133,7 @@ def write_video(
         raise ValueError(f"{path}: no frames to write")
     height, width = first.shape[:2]
     options = {"preset": preset, "threads": "1"}
-    options |= {"qp": "0"} if lossless else {"crf": str(crf)}
+    options |= {"qp": "0"} if lossless else {"crf": str(crf), "x264-params": REPEATABLE}
     codec, pix_fmt = ("libx264rgb", "rgb24") if lossless else ("libx264", "yuv420p")
     if not lossless and (height % 2 or width % 2):
         pix_fmt = "yuv444p"  # odd sizes cannot have chroma of half the size
