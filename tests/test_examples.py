@@ -47,9 +47,9 @@ class Patched:
     def python(self, *arguments: str) -> str:
         return self.run(sys.executable, *arguments)
 
-    def passes(self, *tests: str) -> None:
-        """Check that tests pass, those that come with the example among them."""
-        self.python("-m", "pytest", *tests)
+    def passes(self, *tests: str) -> bool:
+        """Whether tests pass, those that come with the example among them; what failed is in the error."""
+        return "[100%]" in self.python("-m", "pytest", *tests)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def patched(tmp_path: Path, request: pytest.FixtureRequest) -> Patched:
 @pytest.mark.e2e
 @pytest.mark.parametrize("patched", ["corpus"], indirect=True)
 def test_the_corpus_is_indexed_by_its_stage(patched: Patched, tmp_path: Path) -> None:
-    patched.passes("tests/corpora/test_crema_d.py")
+    assert patched.passes("tests/corpora/test_crema_d.py")
     corpus = tmp_path / "CREMA-D"
     (corpus / "VideoFlash").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -83,7 +83,7 @@ def test_the_corpus_is_indexed_by_its_stage(patched: Patched, tmp_path: Path) ->
 @pytest.mark.e2e
 @pytest.mark.parametrize("patched", ["method"], indirect=True)
 def test_the_method_is_in_the_graph_and_learns(patched: Patched) -> None:
-    patched.passes("tests/training/test_near_sound.py", "tests/pipeline/test_scale.py")
+    assert patched.passes("tests/training/test_near_sound.py", "tests/pipeline/test_scale.py")
     stages = patched.python("-m", "dvc", "stage", "list", "--name-only").split()
     assert {f"{stage}@near_sound" for stage in ("train", "generate", "evaluate")} <= set(stages)
 
@@ -91,7 +91,9 @@ def test_the_method_is_in_the_graph_and_learns(patched: Patched) -> None:
 @pytest.mark.e2e
 @pytest.mark.parametrize("patched", ["metric"], indirect=True)
 def test_the_metric_is_right_and_breaks_nothing(patched: Patched) -> None:
-    patched.passes("tests/metrics/test_l1.py", "tests/evaluation/test_pictures.py", "tests/pipeline/test_dvc_graph.py")
+    assert patched.passes(
+        "tests/metrics/test_l1.py", "tests/evaluation/test_pictures.py", "tests/pipeline/test_dvc_graph.py"
+    )
 
 
 def test_every_example_is_described() -> None:
