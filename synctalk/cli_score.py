@@ -85,7 +85,7 @@ def score(
     from synctalk.errors import UserError
     from synctalk.evaluation.folder import add_perceptual, score_matching, summary, write_scored
     from synctalk.evaluation.pairs import match_crossed, match_folders
-    from synctalk.evaluation.perceptual import load_nets, to_markdown
+    from synctalk.evaluation.perceptual import load_nets
     from synctalk.evaluation.setting import Wanted, assemble
     from synctalk.faces.detect import DetectorParams
     from synctalk.tables.score_page import write_pages
@@ -126,9 +126,4 @@ def score(
     scored = add_perceptual(scored, matching, nets, out)
     write_scored(scored, words, out)
     shown = write_pages(scored, matching, words, out)
-    if nets.hashes:
-        more = to_markdown(scored.figures.get("frame_lpips"), scored.fid)
-        with (out / "table.md").open("a", encoding="utf-8") as table:
-            table.write(more)
-        shown += f"\n{more}"
     typer.echo(json.dumps(summary(scored, words), indent=2, sort_keys=True) if as_json else shown)

@@ -16,7 +16,7 @@ from synctalk import __version__
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.foreign import Filmed, Setup, film_pair, score_filmed
 from synctalk.evaluation.pairs import Finding, Matching, Note, Pair, write_notes
-from synctalk.evaluation.perceptual import Fid, Nets, mean_lpips, perceive, write_lpips
+from synctalk.evaluation.perceptual import ClipLpips, Fid, Nets, mean_lpips, perceive, write_lpips
 from synctalk.evaluation.score import ClipScore, Judges, offset_counts, summarise, write_scores
 from synctalk.jobs import map_ordered, scratch, write_json
 
@@ -32,12 +32,14 @@ class Scored:
         scores: one row a clip that could be scored, in the order of the matching.
         notes: whatever else is to be said, of scored clips too.
         figures: means with their 95 % intervals.
+        lpips: of each clip; empty where it was not asked for.
         fid: Fréchet distance of all frames; None where it was not asked for.
     """
 
     scores: tuple[ClipScore, ...]
     notes: tuple[Note, ...]
     figures: dict[str, Interval]
+    lpips: tuple[ClipLpips, ...] = ()
     fid: Fid | None = None
 
 
@@ -81,7 +83,7 @@ def add_perceptual(scored: Scored, matching: Matching, nets: Nets, out: Path) ->
     if nets.lpips is not None:
         write_lpips(out / "lpips.parquet", clips)
     figures = scored.figures | ({"frame_lpips": mean_lpips(clips)} if clips else {})
-    return replace(scored, figures=figures, fid=fid)
+    return replace(scored, figures=figures, lpips=tuple(clips), fid=fid)
 
 
 def write_scored(scored: Scored, setting: dict[str, Any], out: Path) -> None:

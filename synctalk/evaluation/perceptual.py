@@ -168,17 +168,6 @@ def mean_lpips(clips: Sequence[ClipLpips]) -> Interval:
     return ratio_interval(values, np.ones(len(values)))
 
 
-def to_markdown(lpips: Interval | None, fid: Fid | None) -> str:
-    """Rows for the table of figures."""
-    rows = ""
-    if lpips is not None:
-        rows += f"| frame LPIPS ↓ | {lpips.value:.4f} | {lpips.low:.4f} to {lpips.high:.4f} | {lpips.n} | "
-        rows += "whole frame, AlexNet, version 0.1 |\n"
-    if fid is not None:
-        rows += f"| frame FID ↓ | {fid.value:.3f} |  |  | whole frames, {fid.n_frames} of each kind |\n"
-    return rows
-
-
 def write_lpips(path: Path, clips: Sequence[ClipLpips]) -> None:
     """Write LPIPS as parquet, one row a clip."""
     write_table(path, [asdict(clip) for clip in clips], LPIPS_SCHEMA)

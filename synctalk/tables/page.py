@@ -17,6 +17,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from synctalk.tables.figures import FIGURES
 from synctalk.timebase import FPS
 
 SHOWN_OFFSET = 5
@@ -41,20 +42,26 @@ class Column:
 
 
 TEXTS = (Column("corpus", "corpus"), Column("method", "method"), Column("clip", "clip"))
-FIGURES = (
-    Column("lse_c", "LSE-C ↑", 2, "low"),
-    Column("lse_d", "LSE-D ↓", 2, "high"),
-    Column("offset", "offset", 0, "far"),
-    Column("n_windows", "windows", 0, "low"),
-    Column("psnr", "PSNR ↑", 2, "low"),
-    Column("psnr_uint8", "PSNR (uint8) ↑", 2, "low"),
-    Column("ssim", "SSIM ↑", 3, "low"),
-    Column("mouth_psnr", "mouth PSNR ↑", 2, "low"),
-    Column("frame_psnr", "frame PSNR ↑", 2, "low"),
-    Column("wer", "WER % ↓", 1, "high"),
-    Column("cer", "CER % ↓", 1, "high"),
-    Column("wer3", "WER3 % ↓", 1, "high"),
-    Column("wer3_free", "WER3, free % ↓", 1, "high"),
+OF_CLIPS = (
+    "lse_c",
+    "lse_d",
+    "offset",
+    "n_windows",
+    "psnr",
+    "psnr_uint8",
+    "ssim",
+    "mouth_psnr",
+    "frame_psnr",
+    "frame_lpips",
+    "wer",
+    "cer",
+    "wer3",
+    "wer3_free",
+)
+"""Figures that clips are listed with."""
+COLUMNS = tuple(
+    Column(name, figure.heading, figure.places, figure.worst)
+    for name, figure in ((name, FIGURES[name]) for name in OF_CLIPS)
 )
 READ = Column("hypothesis", "read as")
 READ_3 = (Column("wer3_hypothesis", "WER3: read as"), Column("wer3_free_hypothesis", "WER3, free: read as"))
@@ -125,7 +132,7 @@ def clip_row(score: Mapping[str, Any], corpus: str | None, method: str) -> dict[
         for name, (edits, of) in RATES.items()
         if known(score.get(edits)) is not None and known(score.get(of))
     }
-    for column in FIGURES:
+    for column in COLUMNS:
         value = known(rates.get(column.name, score.get(column.name)))
         row[column.name] = None if value is None else round(float(value), column.places)
     row["reference"] = reference = known(score["reference"])
@@ -147,7 +154,7 @@ def clip_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     def has(name: str) -> bool:
         return any(row[name] is not None for row in rows)
 
-    columns = [column for column in (*TEXTS, READ, *FIGURES, *READ_3) if has(column.name)]
+    columns = [column for column in (*TEXTS, READ, *COLUMNS, *READ_3) if has(column.name)]
     if has("psnr"):  # of faces: then the whole frame's says little
         columns = [column for column in columns if column.name != "frame_psnr"]
     read = [column for column in columns if column in {READ, *READ_3}]

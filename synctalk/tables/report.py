@@ -24,8 +24,9 @@ from synctalk.evaluation.pictures import Take, film_frames
 from synctalk.faces.crop import crop_faces, mouth_region
 from synctalk.media import write_video
 from synctalk.section import section
+from synctalk.tables.figures import FIGURES
 from synctalk.tables.page import Bar, bars, clip_row, offset_bars, page_data, render_page
-from synctalk.tables.table import HEADINGS, Cell, digits, missing
+from synctalk.tables.table import Cell, missing
 
 STRIP_FRAMES = 10
 """Faces of a clip that the strip shows, evenly spread."""
@@ -307,14 +308,14 @@ def table_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in cells:
         row = rows.setdefault((one.corpus, one.method), {"corpus": one.corpus, "method": one.method, "cells": []})
-        places = digits(one.metric)
+        places = FIGURES[one.metric].places
         row["cells"].append(
             {
                 "ours": missing(one) if one.ours is None else f"{one.ours:.{places}f}",
                 "ran": one.ours is not None,
                 "interval": "" if one.ours is None else f"{one.low:.{places}f} – {one.high:.{places}f}",
                 "paper": "" if one.paper is None else f"{one.paper:g}",
-                "heading": HEADINGS[one.metric],
+                "heading": FIGURES[one.metric].heading,
             }
         )
     return list(rows.values())

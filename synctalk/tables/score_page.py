@@ -9,42 +9,19 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.folder import Scored
 from synctalk.evaluation.pairs import Matching
 from synctalk.evaluation.score import ClipScore
+from synctalk.tables.figures import FIGURES
 from synctalk.tables.page import clip_row, offset_bars, page_data, render_page
 from synctalk.tables.table import WHY_TWO_PSNRS
 
-MEANINGS = {
-    "lse_c": ("LSE-C ↑", "SyncNet's confidence: how much the best shift of the sound stands out"),
-    "lse_d": ("LSE-D ↓", "SyncNet's distance at the best shift"),
-    "lse_c_other": ("LSE-C, other sound", "the same with the sound of another clip: what chance looks like"),
-    "n_windows": ("windows a clip", "of five frames; LSE-C of clips under about 30 depends on their number"),
-    "offset": ("offset, frames", "mean best shift; LSE cannot see it"),
-    "offset_within_1": ("offset within 1", "share of clips whose best shift is at most one frame"),
-    "psnr": ("PSNR ↑", "face box at 96 x 96, floating point, dB"),
-    "psnr_uint8": (
-        "PSNR (uint8) ↑",
-        "the same as published code computes it: bytes wrap",
-    ),
-    "ssim": ("SSIM ↑", "face box at 96 x 96; Gaussian window, sigma 1.5"),
-    "mouth_psnr": ("mouth PSNR ↑", "mouth region of that box, dB"),
-    "mouth_ssim": ("mouth SSIM ↑", "mouth region of that box"),
-    "mean_mouth_psnr": ("mean mouth PSNR", "what the clip's own mean mouth would score: a still picture at its best"),
-    "frame_psnr": ("frame PSNR ↑", "whole frame, dB"),
-    "frame_psnr_uint8": ("frame PSNR (uint8) ↑", "whole frame, as published code computes it"),
-    "frame_ssim": ("frame SSIM ↑", "whole frame"),
-    "wer": ("WER % ↓", "word edits over words of all clips; lower case, punctuation kept"),
-    "cer": ("CER % ↓", "character edits over characters of all clips"),
-}
-"""Heading and meaning of every figure."""
 VIEWS = {
     "frame": "whole frames (protocol of LRS)",
     "tracked": "tracked faces (SyncNet's own crop)",
@@ -54,22 +31,48 @@ VIEWS = {
 GENERATED, REAL = "generated", "real"
 
 
-def to_markdown(figures: Mapping[str, Interval]) -> str:
+@dataclass(frozen=True)
+class Row:
+    """A line of the table of figures, in words: without an interval where none can be told."""
+
+    heading: str
+    mean: str
+    interval: str
+    clips: str
+    meaning: str
+
+
+def figure_rows(scored: Scored) -> list[Row]:
+    """Means with 95 % intervals, one decimal more than a clip's figure has; FID is of all frames at once."""
+    rows = []
+    for name, figure in FIGURES.items():
+        places = figure.places + 1
+        if name in scored.figures:
+            f = scored.figures[name]
+            interval = f"{f.low:.{places}f} to {f.high:.{places}f}"
+            rows.append(Row(figure.heading, f"{f.value:.{places}f}", interval, str(f.n), figure.meaning))
+        if name == "frame_fid" and scored.fid is not None:
+            meaning = f"{figure.meaning}: {scored.fid.n_frames} of each kind"
+            rows.append(Row(figure.heading, f"{scored.fid.value:.{places}f}", "", "", meaning))
+    return rows
+
+
+def to_markdown(rows: Iterable[Row]) -> str:
     """One row a figure: mean, 95 % interval, clips, and what it is."""
     lines = ["| figure | mean | 95 % interval | clips | |", "|---|---:|---:|---:|---|"]
-    for name, (heading, meaning) in MEANINGS.items():
-        if name in figures:
-            f = figures[name]
-            lines.append(f"| {heading} | {f.value:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {meaning} |")
+    lines += [f"| {row.heading} | {row.mean} | {row.interval} | {row.clips} | {row.meaning} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def to_csv(figures: Mapping[str, Interval]) -> str:
-    """One line a figure: metric, value, low, high, n."""
+def to_csv(scored: Scored) -> str:
+    """One line a figure: metric, value, low, high, n; FID has but a value."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["metric", "value", "low", "high", "n"])
-    writer.writerows([name, f"{f.value:.6g}", f"{f.low:.6g}", f"{f.high:.6g}", f.n] for name, f in figures.items())
+    for name, f in scored.figures.items():
+        writer.writerow([name, f"{f.value:.6g}", f"{f.low:.6g}", f"{f.high:.6g}", f.n])
+    if scored.fid is not None:
+        writer.writerow(["frame_fid", f"{scored.fid.value:.6g}", "", "", ""])
     return out.getvalue()
 
 
@@ -92,14 +95,16 @@ def in_words(setting: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def write_pages(scored: Scored, matching: Matching, setting: Mapping[str, Any], out: Path) -> str:
     """Write table.md, table.csv and report.html into `out`; returns what the terminal shows."""
-    table = to_markdown(scored.figures)
+    rows = figure_rows(scored)
+    table = to_markdown(rows)
     (out / "table.md").write_text(table, encoding="utf-8")
-    (out / "table.csv").write_text(to_csv(scored.figures), encoding="utf-8")
+    (out / "table.csv").write_text(to_csv(scored), encoding="utf-8")
     scores = sorted(scored.scores, key=lambda score: (score.lse_c or 0.0, score.mouth_psnr or 0.0, score.id))
+    lpips = {clip.id: asdict(clip) for clip in scored.lpips}
     page = render_page(
         "score.html",
         n_clips=len(scores),
-        figures=[(*MEANINGS[name], scored.figures[name]) for name in MEANINGS if name in scored.figures],
+        figures=rows,
         why=WHY_TWO_PSNRS if "psnr_uint8" in scored.figures else "",
         setting=in_words(setting),
         notes=[asdict(note) for note in scored.notes],
@@ -107,7 +112,7 @@ def write_pages(scored: Scored, matching: Matching, setting: Mapping[str, Any], 
         windows=sum(score.n_windows or 0 for score in scores),
         data=page_data(
             _clips(scores, matching, out),
-            [clip_row(asdict(score), None, GENERATED) for score in scores],
+            [clip_row(asdict(score) | lpips.get(score.id, {}), None, GENERATED) for score in scores],
             methods=(REAL, GENERATED),
             shown=(REAL, GENERATED),
         ),

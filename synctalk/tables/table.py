@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from synctalk.tables.figures import FIGURES
 from synctalk.tables.paper_figures import PaperTable, paper_row, paper_table
 from synctalk.tables.setting import TEST_CORPORA, Setting
 
@@ -38,25 +39,6 @@ WHY_TWO_PSNRS = (
     "they show; the PSNR in floating point measures them."
 )
 BESIDE = "In parentheses the paper's figure, and ours minus it."
-
-HEADINGS = {
-    "lse_c": "LSE-C ↑",
-    "lse_d": "LSE-D ↓",
-    "psnr": "PSNR ↑",
-    "psnr_uint8": "PSNR (uint8) ↑",
-    "ssim": "SSIM ↑",
-    "wer1": "WER1 % ↓",
-    "wer2": "WER2 % ↓",
-    "wer3": "WER3 % ↓",
-    "wer3_free": "WER3, free % ↓",
-    "wer": "WER % ↓",
-    "intelligibility_mean": "INTL ↑",
-    "intelligibility_std": "INTL SD",
-    "sync_mean": "SYNC ↑",
-    "sync_std": "SYNC SD",
-    "authenticity_mean": "AUTH ↑",
-    "authenticity_std": "AUTH SD",
-}
 
 
 @dataclass(frozen=True)
@@ -180,11 +162,6 @@ def to_csv(cells: Sequence[Cell]) -> str:
     return out.getvalue()
 
 
-def digits(metric: str) -> int:
-    """Decimals that a figure is printed with."""
-    return 3 if metric == "ssim" else 2
-
-
 def missing(one: Cell) -> str:
     """What stands in place of our figure: what does not apply, or was not run."""
     no_pictures = one.method == "ground_truth" and one.metric in OF_PICTURES
@@ -201,7 +178,7 @@ def show_ours(one: Cell) -> str:
     """Our figure with its interval: `8.12 [7.90, 8.30]`."""
     if one.ours is None:
         return missing(one)
-    places = digits(one.metric)
+    places = FIGURES[one.metric].places
     return f"{one.ours:.{places}f} [{one.low:.{places}f}, {one.high:.{places}f}]"
 
 
@@ -209,7 +186,9 @@ def show_paper(one: Cell) -> str:
     """The paper's figure and ours minus it: `9.29, −1.17`; empty where it prints none."""
     if one.paper is None:
         return ""
-    return f"{one.paper:g}" + ("" if one.difference is None else f", {signed(one.difference, digits(one.metric))}")
+    if one.difference is None:
+        return f"{one.paper:g}"
+    return f"{one.paper:g}, {signed(one.difference, FIGURES[one.metric].places)}"
 
 
 def show(one: Cell) -> str:
@@ -249,7 +228,7 @@ def to_markdown(cells: Sequence[Cell], caption: str) -> str:
     lines = [caption, ""]
     for block in blocks(cells):
         lines += [f"**{block.corpus}**", ""]
-        lines += ["| method | n | " + " | ".join(HEADINGS[metric] for metric in block.metrics) + " |"]
+        lines += ["| method | n | " + " | ".join(FIGURES[metric].heading for metric in block.metrics) + " |"]
         lines += ["|---|---:|" + "---:|" * len(block.metrics)]
         for method, row in block.rows.items():
             lines += [f"| {method} | {show_counts(row)} | " + " | ".join(map(show, row)) + " |"]

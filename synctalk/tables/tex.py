@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from synctalk.tables.table import HEADINGS, Cell, blocks, show_counts, show_ours, show_paper
+from synctalk.tables.figures import FIGURES
+from synctalk.tables.table import Cell, blocks, show_counts, show_ours, show_paper
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -52,7 +53,8 @@ def to_tex(cells: Sequence[Cell], caption: str, label: str) -> str:
     for number, block in enumerate(made):
         blank = [""] * (widest - len(block.metrics))
         lines.append(r"\midrule[\heavyrulewidth]" if number else r"\toprule")
-        head = [rf"\emph{{{tex_text(block.corpus)}}}", "n", *(tex_text(HEADINGS[metric]) for metric in block.metrics)]
+        headings = [tex_text(FIGURES[metric].heading) for metric in block.metrics]
+        head = [rf"\emph{{{tex_text(block.corpus)}}}", "n", *headings]
         lines += [_line([*head, *blank]), r"\midrule"]
         for method, row in block.rows.items():
             lines.append(_line([tex_text(method), tex_text(show_counts(row)), *map(_ours, row), *blank]))

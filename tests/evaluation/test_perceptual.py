@@ -197,8 +197,16 @@ def test_score_takes_them_as_options_and_leaves_out_what_cannot_be_compared(
         "inception.pth",
     }
     assert "frame_lpips," in (out / "table.csv").read_text()
-    assert "| frame LPIPS ↓ |" in (out / "table.md").read_text()
-    assert "| frame FID ↓ |" in (out / "table.md").read_text()
+    lpips, fid = summary["figures"]["frame_lpips"]["value"], summary["fid"]["value"]
+    for file in ("table.md", "report.html"):
+        lines = (out / file).read_text().splitlines()
+        assert f"{lpips:.5f}" in next(line for line in lines if "frame LPIPS ↓" in line and "whole frame" in line)
+        assert f"{fid:.4f}" in next(line for line in lines if "frame FID ↓" in line and "40 of each kind" in line)
+    page = (out / "report.html").read_text()
+    table = json.loads(page.split('<script type="application/json" id="data">')[1].split("</script>")[0])["table"]
+    names = [table["names"].index(name) for name in ("clip", "frame_lpips")]
+    shown = {row[names[0]]: row[names[1]] for row in table["rows"]}
+    assert shown == {row["id"]: round(row["frame_lpips"], 4) for row in rows} | {"2": None}  # of another size
 
 
 def test_equal_videos_have_neither_distance(clips: Path, lpips: LPIPS, monkeypatch: pytest.MonkeyPatch) -> None:
