@@ -23,6 +23,24 @@ def test_links_lead_to_files(name: str) -> None:
     assert [link for link in linked if not ((ROOT / name).parent / link).exists()] == []
 
 
+def anchors(text: str) -> set[str]:
+    """What GitHub makes of headings: lower case, spaces as hyphens, no other marks."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", [*PAGES, "LOG.md"])
+def test_links_lead_to_headings(name: str) -> None:
+    for link, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page(name)):
+        target = ((ROOT / name).parent / link).resolve() if link else ROOT / name
+        assert anchor in anchors(target.read_text(encoding="utf-8")), (link, anchor)
+
+
+def test_the_log_lists_all_its_parts() -> None:
+    parts = re.findall(r"^## (.*)$", page("LOG.md"), re.MULTILINE)
+    assert re.findall(r"\[([^]]+)\]\(#", page("LOG.md")) == parts
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_code_that_is_named_is_there(name: str) -> None:
     """`losses/alignment.py`, `pipeline/train.py`, `models/av_syncnet.py: NeighbourConv`."""
