@@ -48,8 +48,8 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the results.")],
 ) -> None:
     """Write OUT/tables, OUT/claims.json, OUT/claims.md and OUT/seeds.csv from RUNS: generators of different seeds,
-    scored on the same clips by the same judges. params.yaml is that of the runs. Other people's videos (`external`) were
-    made by no seed of ours, and have no rows here: `dvc repro` writes theirs.
+    scored on the same clips by the same judges. params.yaml is that of the runs. Other people's videos (`external`)
+    were made by no seed of ours, and have no rows here: `dvc repro` writes theirs.
     """
     if len(runs) < 2:
         raise UserError("RUNS", "is a single run", "name two or more; for one the stages write the tables")
