@@ -82,6 +82,13 @@ def test_encodings_are_the_peers(shared: Path, peer_small: AVHubert, modality: s
     assert_same_network(ours, theirs)
 
 
+@pytest.mark.parametrize("suffix", ["", ".layer1"])
+@torch.no_grad()
+def test_features_for_clustering_are_the_peers(shared: Path, peer_small: AVHubert, suffix: str) -> None:
+    theirs = reference(shared, "avhubert_small")[f"features.both.pad{suffix}"]
+    assert_same_network(peer_small.extract(*peer_inputs(shared), layer=1 if suffix else None), theirs)
+
+
 @torch.no_grad()
 def test_post_norm_and_added_modalities_are_the_peers(shared: Path) -> None:
     config = replace(PEER_SMALL, layer_norm_first=False, fusion="add")

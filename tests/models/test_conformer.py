@@ -1,15 +1,26 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from parity import assert_close, assert_same_network, filled, normal, reference
 from torch import Tensor
 
-from synctalk.models.conformer import BLANK, Conformer, ConformerConfig, RelativeAttention, relative_positions
+from synctalk.losses.ctc import ctc_loss
+from synctalk.losses.lip_reading import lip_reading_loss
+from synctalk.models.conformer import (
+    BLANK,
+    Conformer,
+    ConformerConfig,
+    ConformerReading,
+    RelativeAttention,
+    relative_positions,
+)
 from synctalk.models.conformer_search import JointBeamConfig, _Ctc, joint_beam_search
 from synctalk.models.resnet import FrontEndConfig
 
@@ -52,12 +63,74 @@ def test_encoder_is_the_peers(shared: Path, peer_small: Conformer) -> None:
 
 
 @torch.no_grad()
+def test_encoder_of_a_padded_batch_is_the_peers(shared: Path, peer_small: Conformer) -> None:
+    theirs = reference(shared, "vsr")["encoder"]
+    assert_same_network(peer_small.encode(*peer_inputs(shared)), theirs)
+
+
+def peer_tokens(shared: Path) -> tuple[Tensor, Tensor]:
+    """Labels of both clips, -1 = padding, and what the decoder is given."""
+    label = torch.from_numpy(reference(shared, "vsr")["label"])
+    return label, F.pad(label.masked_fill(label < 0, PEER_SMALL.eos), (1, 0), value=PEER_SMALL.eos)
+
+
+@torch.no_grad()
 def test_decoder_is_the_peers(shared: Path, peer_small: Conformer) -> None:
-    theirs = reference(shared, "vsr")
-    logits = theirs["decoder_logits"]
-    label = torch.from_numpy(theirs["label"])
-    tokens = torch.nn.functional.pad(label.masked_fill(label < 0, PEER_SMALL.eos), (1, 0), value=PEER_SMALL.eos)
-    assert_same_network(peer_small(*peer_inputs(shared), tokens).logits, logits)
+    theirs = reference(shared, "vsr")["decoder_logits"]
+    assert_same_network(peer_small(*peer_inputs(shared), peer_tokens(shared)[1]).logits, theirs)
+
+
+def peer_target(label: Tensor) -> Tensor:
+    """What the decoder is to say: labels, the end behind the last, -1 = padding."""
+    n_pieces = (label >= 0).sum(1)
+    return F.pad(label, (0, 1), value=-1).scatter(1, n_pieces[:, None], PEER_SMALL.eos)
+
+
+def peer_loss(reading: ConformerReading, label: Tensor, n_frames: Tensor) -> list[float]:
+    """The peer's loss of a batch, from ours: the whole, CTC, attention.
+
+    The peer sums both over the clips and divides by their number; its attention loss is a divergence from the smoothed
+    labels, less than our cross-entropy by their entropy.
+    """
+    target, smoothing, vocabulary = peer_target(label), 0.1, PEER_SMALL.vocabulary
+    entropy = -(1 - smoothing) * math.log(1 - smoothing) - smoothing * math.log(smoothing / (vocabulary - 1))
+    blanked = target.masked_fill(target < 0, BLANK)
+    cross_entropy = lip_reading_loss(
+        logits=reading.logits, target=blanked, padding_index=BLANK, smoothing=smoothing, reduction="sum"
+    )
+    attention = (float(cross_entropy) - entropy * int((target >= 0).sum())) / len(label)
+    n_pieces = (label >= 0).sum(1)
+    ctc = 0.0
+    for clip, count in enumerate(n_pieces.tolist()):
+        one = slice(clip, clip + 1)
+        log_probs, pieces = reading.ctc_log_probs[one], label[one]
+        loss = ctc_loss(log_probs=log_probs, n_frames=n_frames[one], pieces=pieces, n_pieces=n_pieces[one], blank=BLANK)
+        ctc += float(loss) * count / len(label)
+    return [0.1 * ctc + 0.9 * attention, ctc, attention]
+
+
+@torch.no_grad()
+def test_our_losses_differ_from_the_peers_by_constants_only(shared: Path, peer_small: Conformer) -> None:
+    label, tokens = peer_tokens(shared)
+    n_frames = torch.tensor([12, 9])
+    reading = peer_small(*peer_inputs(shared), tokens)
+    target = peer_target(label)
+    kept = target >= 0
+    smoothed = torch.full((*target.shape, 50), 0.1 / 49).scatter(2, target.clamp(min=0)[..., None], 0.9)
+    divergence = F.kl_div(reading.logits.log_softmax(-1), smoothed, reduction="none").sum(-1)
+    attention = float((divergence * kept).sum() / 2)
+    n_pieces = (label >= 0).sum(1)
+    ctc = F.ctc_loss(reading.ctc_log_probs.transpose(0, 1), label, n_frames, n_pieces, reduction="sum") / 2
+    expected = [0.1 * float(ctc) + 0.9 * attention, float(ctc), attention]
+    assert peer_loss(reading, label, n_frames) == pytest.approx(expected, rel=1e-5)
+
+
+@torch.no_grad()
+def test_losses_are_the_peers(shared: Path, peer_small: Conformer) -> None:
+    theirs = reference(shared, "vsr")["loss_total_ctc_att"]
+    label, tokens = peer_tokens(shared)
+    reading = peer_small(*peer_inputs(shared), tokens)
+    assert peer_loss(reading, label, torch.tensor([12, 9])) == pytest.approx(theirs.tolist(), rel=1e-5)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.1])

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from parity import assert_same_network, filled, normal, reference, uniform
+from parity import assert_close, assert_same_network, filled, normal, reference, uniform
 from torch import Tensor
 
+from synctalk.losses.adversarial import generator_loss
+from synctalk.losses.lip_sync import cosines, sync_loss
 from synctalk.models.av_hubert import AVHubertConfig
 from synctalk.models.discriminator import DiscriminatorConfig, FaceDiscriminator
 from synctalk.models.generator import (
@@ -79,6 +82,17 @@ def test_sync_expert_is_the_peers(shared: Path) -> None:
 
 
 @torch.no_grad()
+def test_loss_of_synchronisation_is_the_peers(shared: Path) -> None:
+    theirs = reference(shared, "wav2lip")
+    cos, loss = theirs["sync.cos"], theirs["sync.bce_y1"]
+    model = filled(SyncNetColor(SyncExpertConfig()), shared, "wav2lip_syncnet_color")
+    mel = normal(shared, "wav2lip.sync.mel", 2, 1, 80, 16) * 1.5
+    audio, face = model(mel, uniform(shared, "wav2lip.sync.face", 2, 15, 48, 96))
+    assert_close(cosines(audio, face).numpy(), cos.reshape(2), 1e-5)
+    assert_close(sync_loss(audio=audio, face=face).numpy(), loss.reshape(()), 1e-5)
+
+
+@torch.no_grad()
 def test_talklip_is_the_peers(shared: Path) -> None:
     theirs = reference(shared, "talklip")
     encoder = AVHubertConfig(d_model=64, n_layers=2, d_ffn=128, n_heads=4)
@@ -108,7 +122,9 @@ def test_discriminator_is_the_peers(shared: Path, file: str, keys: str, name: st
     theirs = reference(shared, file)
     model = filled(FaceDiscriminator(DiscriminatorConfig()), shared, keys)
     faces = uniform(shared, name, *shape)
-    torch.testing.assert_close(model(faces), torch.from_numpy(theirs["disc.pred"]), atol=1e-6, rtol=0)
+    probability = model(faces)
+    assert_close(probability.numpy(), theirs["disc.pred"], 1e-6)
+    assert_close(generator_loss(fake=probability, form="bce").numpy(), theirs["disc.perceptual"], 1e-6)
 
 
 @torch.no_grad()
@@ -189,6 +205,17 @@ def test_discriminator_sees_the_lower_half_only_and_frames_first() -> None:
 def test_picked_frames_by_hand() -> None:
     rows = torch.arange(6).view(2, 3, 1)
     assert gather_frames(rows, torch.tensor([5, 0, 3])).tolist() == [[5], [0], [3]]
+
+
+@pytest.mark.parametrize("name", ["a", "v"])
+def test_picked_frames_are_the_peers(shared: Path, name: str) -> None:
+    theirs = reference(shared, "talklip")
+    picked = [rows for key, rows in theirs.arrays.items() if key.startswith("local_sync.picked_")]
+    if not picked:
+        pytest.skip("talklip: local_sync.picked_* are kept aside")
+    rows = normal(shared, f"talklip.ls.{name}", 10, 2, 8).transpose(0, 1)
+    ours = gather_frames(rows, torch.from_numpy(theirs["gen.idAudio"]))
+    assert any(np.array_equal(ours.numpy(), expected) for expected in picked)
 
 
 def test_contrastive_head_gives_unit_rows_of_any_input_length() -> None:

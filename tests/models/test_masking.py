@@ -35,6 +35,31 @@ def test_padded_masks_of_a_seed_are_the_peers(shared: Path, prob: float, length:
     assert masks[:, 1, 60:].sum() == 0
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_batch_shows_follows_the_draws_of_the_peer(seed: int) -> None:
+    """The peer draws the video's spans, then what each run of them shows, row by row, then the audio's spans."""
+    n_frames = np.array([40, 23, 9])
+    masks = draw_span_masks(n_frames, 40, audio=(0.8, 10), video=(0.3, 5), rng=np.random.RandomState(seed))
+    rng = np.random.RandomState(seed)
+    video = span_mask(n_frames, 40, prob=0.3, length=5, rng=rng)
+    shown = np.tile(np.arange(40), (3, 1))
+    for row in range(3):
+        start = 0
+        while start < 40:
+            end = start
+            while end < 40 and video[row, end]:
+                end += 1
+            length = end - start
+            if length:
+                allowed = [frame for frame in range(40) if not start - length <= frame < end]
+                first = int(rng.choice(allowed, size=1)[0])
+                shown[row, start:end] = [min(first + place, 39) for place in range(length)]
+            start = end + 1
+    assert (masks.video.numpy() == video).all()
+    assert (masks.shown_frames.numpy() == shown).all()
+    assert (masks.audio.numpy() == span_mask(n_frames, 40, prob=0.8, length=10, rng=rng)).all()
+
+
 def test_runs_by_hand() -> None:
     assert runs(np.array([1, 1, 0, 0, 1, 0, 1], dtype=bool)) == [(0, 2), (4, 5), (6, 7)]
     assert runs(np.zeros(4, dtype=bool)) == []

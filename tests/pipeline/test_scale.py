@@ -139,6 +139,22 @@ def test_paper_steps_and_weights_are_the_published_ones(params: Path) -> None:
     assert weights.reconstruction == pytest.approx(1 - weights.adversarial - weights.lip_reading)
 
 
+def test_paper_trains_wav2lip_and_the_readers_as_released(params: Path) -> None:
+    paper = at_scale("paper", params)
+    rivals = {name: paper.methods[name].weights for name in ("wav2lip", "wav2lip_gan")}
+    assert {name: (w.sync, w.adversarial) for name, w in rivals.items()} == {
+        "wav2lip": (0.01, 0.0),
+        "wav2lip_gan": (0.03, 0.07),
+    }
+    assert [w.reconstruction for w in rivals.values()] == pytest.approx([0.99, 0.9])
+    # none of the peers' recipes but pre-training has weight decay, or limits the gradient
+    recipes = [entry.optim for entry in (*paper.finetune.values(), *paper.train.values(), paper.wav2lip_expert)]
+    assert {(optim.weight_decay, optim.clip_norm) for optim in recipes} == {(0.0, 0.0)}
+    assert {(entry.optim.weight_decay, entry.optim.clip_norm) for entry in paper.pretrain.iterations.values()} == {
+        (0.01, 10.0)
+    }
+
+
 def test_an_unknown_scale_is_one_line(params: Path) -> None:
     with pytest.raises(UserError, match=r"^scale huge: is unknown; take one of demo, gpu, large, paper, tiny$"):
         apply_scale("huge", params)
