@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,11 @@ def test_frechet_distance_by_hand() -> None:
         (lambda state: state.update({"features.0.bias": torch.zeros(3)}), r"has shape \[3\], not \[64\]"),
     ],
 )
-def test_other_weights_are_refused(weights: Path, tmp_path: Path, change: object, line: str) -> None:
+def test_other_weights_are_refused(
+    weights: Path, tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], object], line: str
+) -> None:
     state = torch.load(weights / "alexnet.pth")
-    change(state)  # type: ignore[operator]
+    change(state)
     torch.save(state, tmp_path / "alexnet.pth")
     with pytest.raises(UserError, match=line):
         load_lpips(tmp_path / "alexnet.pth", weights / "heads.pth")
