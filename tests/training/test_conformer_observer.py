@@ -53,6 +53,8 @@ def test_two_clips_are_read_word_for_word_forced_and_free(tmp_path: Path) -> Non
     readings = read_by_conformer(trained.model, units, mouths, [SENTENCES[0], None], CROP, BEAM)
     assert [reading.free for reading in readings] == list(SENTENCES[:2])
     assert [reading.forced for reading in readings] == [SENTENCES[0], None]
+    by_ctc = read_by_conformer(trained.model, units, mouths, [None, None], CROP, replace(BEAM, ctc_weight=1.0))
+    assert [reading.free for reading in by_ctc] == list(SENTENCES[:2])
     # it looks through the other's front end, which stays
     theirs = other.encoder.w2v_model.feature_extractor_video.resnet.state_dict()
     assert all(torch.equal(value, theirs[key]) for key, value in trained.model.frontend.state_dict().items())
