@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["git", "init", "-q"],
         ["git", "config", "user.email", "a@b.c"],
         ["git", "config", "user.name", "a"],
-        ["dvc", "init", "-q"],
+        [sys.executable, "-m", "dvc", "init", "-q"],
         ["git", "add", "-A"],
         ["git", "commit", "-qm", "first"],
     ):

@@ -19,6 +19,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+import pandas  # noqa: F401  # the stages do it late: else a life would begin with it, and most kills fall there
 from small_corpus import stages
 
 from synctalk import jobs

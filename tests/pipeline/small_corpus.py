@@ -23,6 +23,10 @@ SCREENER = SyncNetConfig(
 )
 
 
+READ = ("corpora", "index", "crop", "screener", "screen", "shards")
+"""Sections that these stages read: parsing the whole file would be most of their work on a corpus so small."""
+
+
 def make_corpus(root: Path, n_clips: int) -> None:
     """An LRS2 look-alike at `root`: seven clips, each linked under many ids, every fourth in the split val."""
     template = root.with_name("template")
@@ -47,10 +51,11 @@ def make_corpus(root: Path, n_clips: int) -> None:
 
 
 def write_params(folder: Path, clips_per_part: int = 2, max_bytes: int = 200_000) -> None:
-    """The project's params.yaml, with small parts and shards, and a net that screens but was never trained, so that
-    it measures only.
+    """The project's params.yaml as far as these stages read it, with small parts and shards, and a net that screens but
+    was never trained, so that it measures only.
     """
-    params = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    whole = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    params = {section: whole[section] for section in READ}
     params["crop"]["clips_per_part"] = clips_per_part
     params["shards"]["max_bytes"] = max_bytes
     params["screen"]["policy"] = "measure"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -54,20 +53,23 @@ cluster = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
+    # of a short name, for Ray's sockets lie there; and the address of the running cluster, which else may be the user's
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+    ):
+        patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # a crowded machine is not this test's matter
         patch.setenv("RAY_worker_niceness", "0")  # as the driver: 15 by default
         from ray.cluster_utils import Cluster
 
-        folder = tempfile.mkdtemp(prefix="ray-")  # of a short name: Ray's sockets lie there
         node = {"num_cpus": 1, "object_store_memory": OBJECT_STORE}
-        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False, "temp_dir": folder})
+        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         second = cluster.add_node(**node)
         cluster.wait_for_nodes()
         yield Nodes(cluster, second, cluster.address)
         cluster.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,9 @@
-"""Train the tiny reader or generator in as many processes as torchrun began; process 1 may die at a step. See
-test_step.py.
+"""Train the tiny reader or generator in several processes, of which number 1 may die at a step. See test_step.py.
+
+    torchrun shared_run.py WHAT FOLDER KILL_AT      in the processes that torchrun began
+    python shared_run.py [WHAT FOLDER KILL_AT N]... one run after the other, in N processes that are forked here
+
+The second prints whether each run came to its end: a process that dies takes the others along, as under torchrun.
 """
 
 from __future__ import annotations
@@ -7,14 +11,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import torch
+import torch._dynamo  # optimisers do it otherwise, in each process anew
 from test_step import GENERATING, READING
 from test_talking import ALL_TERMS
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
-from torch import nn
+from torch import multiprocessing, nn
 
 from synctalk.training import finetune as finetuning
 from synctalk.training import loop, talking
@@ -65,5 +71,30 @@ def main(what: str, folder: Path, kill_at: int) -> None:
         (folder / f"curves-{rank()}.json").write_text(json.dumps(rows))
 
 
+def one_of(number: int, n: int, port: int, what: str, folder: Path, kill_at: int) -> None:
+    """What torchrun does in process `number` of `n`."""
+    os.environ |= {
+        "RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }  # fmt: skip
+    main(what, folder, kill_at)
+
+
+def ends_in_forks(what: str, folder: Path, kill_at: int, n: int) -> bool:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    try:
+        multiprocessing.start_processes(one_of, (n, port, what, folder, kill_at), n, start_method="fork")
+    except multiprocessing.ProcessExitedException:
+        return False
+    return True
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3]))
+    if "WORLD_SIZE" in os.environ:
+        main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        words = iter(sys.argv[1:])
+        runs = zip(words, words, words, words, strict=True)
+        ended = [ends_in_forks(what, Path(folder), int(kill_at), int(n)) for what, folder, kill_at, n in runs]
+        print(json.dumps(ended))

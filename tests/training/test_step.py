@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,17 +125,32 @@ def test_micro_batches_give_the_learning_curve_of_the_whole_batch(tmp_path: Path
     torch.testing.assert_close(torch.tensor(curves[0]), torch.tensor(curves[1]), rtol=2e-4, atol=1e-5)
 
 
-def run_processes(what: str, folder: Path, n: int, *, kill_at: int = -1) -> subprocess.CompletedProcess[str]:
-    """tests/training/shared_run.py under torchrun, or by itself."""
-    folder.mkdir(exist_ok=True)
-    script = [str(Path(__file__).with_name("shared_run.py")), what, str(folder), str(kill_at)]
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)] if n > 1 else []
+def shared_run(*words: object, launch: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """tests/training/shared_run.py."""
     paths = os.pathsep.join(map(str, Path(__file__).parents[0:3]))
     return subprocess.run(
-        [sys.executable, *launch, *script],
+        [sys.executable, *launch, str(Path(__file__).with_name("shared_run.py")), *map(str, words)],
         env=os.environ | {"PYTHONPATH": paths, "SYNCTALK_THREADS": "1", "SYNCTALK_DEVICE": "cpu"},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder a run: of one process and of two, undisturbed, and of a generator that lost a process and went on."""
+    root = tmp_path_factory.mktemp("trained")
+    for name in ("one", "two", "generator", "killed-generator"):
+        (root / name).mkdir()
+    done = shared_run(
+        "reader", root / "one", -1, 1,
+        "reader", root / "two", -1, 2,
+        "generator", root / "generator", -1, 2,
+        "generator", root / "killed-generator", 2, 2,
+        "generator", root / "killed-generator", -1, 2,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [True, True, True, False, True], done.stderr
+    return root
 
 
 def weights(folder: Path, process: int = 0) -> dict[str, Tensor]:
@@ -151,32 +167,31 @@ def assert_same_bits(first: dict[str, Tensor], second: dict[str, Tensor]) -> Non
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
 
 
-def test_two_processes_learn_as_one_and_go_on_after_a_kill(tmp_path: Path) -> None:
-    """The same global batch; the killed pair loses its second process, which takes the first along."""
-    for name, n in (("one", 1), ("two", 2)):
-        done = run_processes("reader", tmp_path / name, n)
-        assert done.returncode == 0, done.stderr
-    one, two = curves(tmp_path / "one"), curves(tmp_path / "two")
+def test_two_processes_learn_as_one(trained: Path) -> None:
+    """The same global batch."""
+    one, two = curves(trained / "one"), curves(trained / "two")
     assert one.keys() == two.keys() == {"lip_reading", "alignment", "ctc", "audio_lip_reading", "gradient_norm"}
     for name in one:
         assert one[name] == pytest.approx(two[name], rel=2e-4, abs=1e-5), name
     assert one["lip_reading"][-1] < one["lip_reading"][0]
-    assert run_processes("reader", tmp_path / "killed", 2, kill_at=6).returncode != 0
-    assert not (tmp_path / "killed" / "curves-0.json").exists()
-    done = run_processes("reader", tmp_path / "killed", 2)
+
+
+def test_under_torchrun_a_killed_process_takes_the_other_along_and_the_next_pair_goes_on(
+    trained: Path, tmp_path: Path
+) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    assert shared_run("reader", tmp_path, 6, launch=torchrun).returncode != 0
+    assert not (tmp_path / "curves-0.json").exists()
+    assert next(tmp_path.glob(".synctalk/scratch/*/checkpoint.pt"))  # there is something to go on with
+    done = shared_run("reader", tmp_path, -1, launch=torchrun)
     assert done.returncode == 0, done.stderr
-    assert_same_bits(weights(tmp_path / "two"), weights(tmp_path / "killed"))
+    assert_same_bits(weights(trained / "two"), weights(tmp_path))
 
 
-def test_two_processes_train_one_generator_and_go_on_after_a_kill(tmp_path: Path) -> None:
+def test_two_processes_train_one_generator_and_go_on_after_a_kill(trained: Path) -> None:
     """Generator and discriminator stay the same in both, though batch norm sees a process's own share."""
-    done = run_processes("generator", tmp_path / "two", 2)
-    assert done.returncode == 0, done.stderr
-    assert_same_bits(weights(tmp_path / "two", 0), weights(tmp_path / "two", 1))
+    assert_same_bits(weights(trained / "generator", 0), weights(trained / "generator", 1))
     assert {"reconstruction", "adversarial", "lip_reading", "contrastive", "discriminator"} < curves(
-        tmp_path / "two"
+        trained / "generator"
     ).keys()
-    assert run_processes("generator", tmp_path / "killed", 2, kill_at=2).returncode != 0
-    done = run_processes("generator", tmp_path / "killed", 2)
-    assert done.returncode == 0, done.stderr
-    assert_same_bits(weights(tmp_path / "two"), weights(tmp_path / "killed"))
+    assert_same_bits(weights(trained / "generator"), weights(trained / "killed-generator"))
