@@ -96,6 +96,14 @@ def test_the_metric_is_right_and_breaks_nothing(patched: Patched) -> None:
     )
 
 
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_applies(example: str) -> None:
+    """In a second, what the tests of the whole pipeline would tell after minutes."""
+    patch = ROOT / "docs" / "examples" / f"{example}.patch"
+    told = subprocess.run(["git", "apply", "--check", patch], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+
+
 def test_every_example_is_described() -> None:
     assert {path.stem for path in (ROOT / "docs" / "examples").iterdir()} == set(EXAMPLES)
     page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
