@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import typer
-from import_closure import ROOT
+from root import ROOT
 
 from synctalk import cli
 from synctalk.cli import EXIT_DEFECT, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE, app, main

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from import_closure import ROOT
+from root import ROOT
 
 PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in ("architecture", "extending", "protocol")))
 
@@ -72,4 +72,6 @@ def test_the_graph_is_that_of_dvc() -> None:
     ).stdout  # fmt: skip
     shown = re.search(r"```mermaid\n(.*?)```", page("docs/architecture.md"), re.DOTALL)
     assert shown
-    assert [line.strip() for line in shown[1].splitlines()] == [line.strip() for line in drawn.strip().splitlines()]
+    (code,) = re.findall(r'(node\d+)\["code"\]', drawn)
+    lines = [line.strip() for line in drawn.strip().splitlines() if not re.search(rf"\b{code}\b", line)]
+    assert [line.strip() for line in shown[1].splitlines()] == lines

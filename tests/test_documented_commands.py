@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 import typer
-from import_closure import ROOT
+from root import ROOT
 
 from synctalk.cli import app
 

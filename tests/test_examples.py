@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from import_closure import ROOT
+from root import ROOT
 
 from synctalk.media.write import write_video
 from synctalk.timebase import SAMPLES_PER_FRAME

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from import_closure import ROOT
+from root import ROOT
 
 from synctalk.media import write_video
 

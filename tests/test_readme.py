@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from import_closure import ROOT
+from root import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COLUMNS = {

@@ -15,7 +15,7 @@ import torch
 from checkpoints.small_networks import small
 from fuzz import broken, uses
 from fuzz.broken import Broken
-from import_closure import ROOT
+from root import ROOT
 from shards.test_round_trip import sample
 from torch import nn
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from fuzz.broken import N_FRAMES, Broken
-from import_closure import ROOT
+from root import ROOT
 
 from pipeline import crop, index
 from synctalk.corpora.records import ClipTable, Rejected, read_rejected

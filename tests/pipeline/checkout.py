@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from import_closure import ROOT
+from root import ROOT
 
 
 class Checkout:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from import_closure import ROOT
+from root import ROOT
 
 from pipeline.scale import DEFAULT, EXACTLY, apply_scale, read_scale, scale_names
 from synctalk.errors import UserError

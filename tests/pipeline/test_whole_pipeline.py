@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout
-from import_closure import ROOT
+from root import ROOT
 
 pytestmark = pytest.mark.e2e
 
