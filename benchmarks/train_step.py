@@ -50,7 +50,7 @@ Precision = Literal["float32", "bfloat16"]
 WEIGHTS = {"reconstruction": 0.93, "adversarial": 0.07, "lip_reading": 1e-5}
 OPTIM = OptimParams(
     steps=100, batch_clips=1, lr=1e-4, warmup_steps=0, hold_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.5,
-    beta2=0.999, weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
+    beta2=0.999, eps=1e-8, weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
 )  # fmt: skip
 SMALL_ENCODER = AVHubertConfig(
     d_model=128, n_layers=3, d_ffn=384, n_heads=4,

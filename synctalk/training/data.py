@@ -62,6 +62,19 @@ class SampleCache:
         return number in self._kept
 
 
+def long_enough(samples: SampleCache, n_frames: int) -> list[int]:
+    """Numbers of the clips that have at least `n_frames` frames.
+
+    Raises:
+        UserError: no clip has.
+    """
+    found: list[int] = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= n_frames).tolist()
+    if not found:
+        folders = ", ".join(sorted({str(file).rpartition("/")[0] for file in samples.shards.files}))
+        raise UserError(folders, f"no clip has {n_frames} frames", "add longer clips, or train on shorter windows")
+    return found
+
+
 @lru_cache(maxsize=4)
 def _permutation(n_clips: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(n_clips)

@@ -16,7 +16,7 @@ from synctalk.losses.lip_sync import cosines, sync_expert_loss, sync_loss
 from synctalk.models.generator import gather_frames
 from synctalk.models.sync_expert import SyncExpertConfig, SyncNetColor
 from synctalk.section import section
-from synctalk.training.data import SampleCache, batch_numbers
+from synctalk.training.data import SampleCache, batch_numbers, long_enough
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.processes import device
@@ -49,13 +49,17 @@ def expert_faces(faces: Tensor) -> Tensor:
 def train_lip_sync(
     model: SyncNetColor, samples: SampleCache, params: LipSyncParams, *, seed: int, folder: Path
 ) -> TrainState:
-    """Train the expert in place. `seed` draws batches and windows, `folder` is scratch for the checkpoint."""
+    """Train the expert in place. `seed` draws batches and windows, `folder` is scratch for the checkpoint.
+
+    Raises:
+        UserError: all clips are shorter than the windows drawn from one.
+    """
     place = device()
     model.to(place).train()
     optimizer = Optimizer(model.parameters(), params.optim)
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
     shortest = params.windows * WINDOW
-    long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= shortest).tolist()
+    usable = long_enough(samples, shortest)
 
     def draw(number: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Faces [W, 5, 3, S, S] and mel windows [W, 1, 80, 16] of windows of a clip that do not overlap."""
@@ -69,7 +73,7 @@ def train_lip_sync(
         return torch.unflatten(face_tensor(faces), 0, (-1, WINDOW)), torch.from_numpy(mel)[:, None]
 
     def collate(numbers: list[int], rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-        return [draw(long_enough[number], rng) for number in numbers]
+        return [draw(usable[number], rng) for number in numbers]
 
     def losses(drawn: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         faces = expert_faces(torch.cat([faces for faces, _ in drawn]).to(place))
@@ -83,7 +87,7 @@ def train_lip_sync(
         return training_step(
             optimizer,
             step,
-            batch_numbers(len(long_enough), params.optim.batch_clips, seed, step),
+            batch_numbers(len(usable), params.optim.batch_clips, seed, step),
             seed=seed,
             collate=collate,
             counts=lambda drawn: {"sync": len(drawn), "accuracy": len(drawn)},

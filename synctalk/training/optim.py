@@ -32,6 +32,8 @@ class OptimParams:
     final_lr_ratio: float
     beta1: float
     beta2: float
+    eps: float
+    """Added to the root of the second moment. torch: 1e-8; AV-HuBERT's pre-training: 1e-6."""
     weight_decay: float
     """Decoupled (AdamW)."""
     clip_norm: float
@@ -75,6 +77,7 @@ class Optimizer:
             self.parameters,
             lr=params.lr,
             betas=(params.beta1, params.beta2),
+            eps=params.eps,
             weight_decay=params.weight_decay,
             fused=True,
         )

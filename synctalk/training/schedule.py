@@ -36,7 +36,7 @@ class ValidationParams:
     clips: int
     patience: int
     """Validations in a row without a new best, in one phase, after which that phase ends, or in the last one the run;
-    0 = all phases last as long as they say. TalkLip: 5, where the best of all phases counts.
+    0 = all phases last as long as they say. TalkLip: 6 ("more than 5"), where the best of all phases counts.
     """
 
 

@@ -16,7 +16,7 @@ from synctalk.models.syncnet import LIP_WINDOW, SyncNet, SyncNetConfig, audio_wi
 from synctalk.section import section
 from synctalk.shards.read import Sample
 from synctalk.timebase import FBANK_PER_FRAME
-from synctalk.training.data import SampleCache, batch_numbers
+from synctalk.training.data import SampleCache, batch_numbers, long_enough
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.processes import device
@@ -128,16 +128,20 @@ def _cut(sample: Sample, params: SyncExpertParams, rng: np.random.Generator) -> 
 def train_sync_expert(
     model: SyncNet, samples: SampleCache, params: SyncExpertParams, *, seed: int, folder: Path
 ) -> TrainState:
-    """Train the judge in place. `seed` draws batches and stretches, `folder` is scratch for the checkpoint."""
+    """Train the judge in place. `seed` draws batches and stretches, `folder` is scratch for the checkpoint.
+
+    Raises:
+        UserError: all clips are shorter than a stretch.
+    """
     place = device()
     model.to(place).train()
     optimizer = Optimizer(model.parameters(), params.optim)
     state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
-    long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.clip_frames).tolist()
+    usable = long_enough(samples, params.clip_frames)
     n_windows = params.clip_frames - LIP_WINDOW + 1
 
     def collate(numbers: list[int], rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-        return [_cut(samples[long_enough[number]], params, rng) for number in numbers]
+        return [_cut(samples[usable[number]], params, rng) for number in numbers]
 
     def losses(cuts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         lips = torch.stack([pictures for pictures, _ in cuts]).to(place)
@@ -152,7 +156,7 @@ def train_sync_expert(
         return training_step(
             optimizer,
             step,
-            batch_numbers(len(long_enough), params.optim.batch_clips, seed, step),
+            batch_numbers(len(usable), params.optim.batch_clips, seed, step),
             seed=seed,
             collate=collate,
             counts=lambda cuts: {"offset": len(cuts), "accuracy": len(cuts)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -25,7 +26,7 @@ from synctalk.models.lip_reader import PAD
 from synctalk.models.synctalklip import generator_input
 from synctalk.section import section
 from synctalk.training.adversary import Adversary
-from synctalk.training.data import SampleCache, batch_numbers
+from synctalk.training.data import SampleCache, batch_numbers, long_enough
 from synctalk.training.lip_sync import LipSyncSupervisor
 from synctalk.training.loop import TrainState, run_steps, step_seed
 from synctalk.training.networks import NETWORKS, NetworkParams
@@ -173,11 +174,16 @@ def contrastive_term(
     )
 
 
-def require_terms(model: FaceGenerator, supervisor: Watcher | None, method: MethodParams) -> None:
-    """Check that every term that has a weight can be had.
+def require_terms(
+    model: FaceGenerator,
+    supervisor: Watcher | None,
+    method: MethodParams,
+    phases: Mapping[str, PhaseParams],
+) -> None:
+    """Check that every term that has a weight can be had, and that every phase has a term to learn from.
 
     Raises:
-        UserError: the supervisor, or the network, does not give it.
+        UserError: the supervisor, or the network, does not give it; a phase has no term with a weight.
     """
     given = {"reconstruction", "adversarial"} | (supervisor.gives if supervisor else set())
     if not isinstance(model, TalkLipGenerator):
@@ -186,6 +192,10 @@ def require_terms(model: FaceGenerator, supervisor: Watcher | None, method: Meth
     if missing:
         who = f"{method.network} with the supervisor {method.supervisor or 'none'}"
         raise UserError("weights", f"{who} has no term {missing[0]}", "let its weight be 0, or take another supervisor")
+    for name, phase in phases.items():
+        if not any(getattr(method.weights, term) for term in phase.terms):
+            reason = f"no term of {', '.join(phase.terms) or 'none'} has a weight"
+            raise UserError(f"phases.{name}", reason, "add a term that the method gives a weight")
 
 
 def watched_terms(
@@ -222,6 +232,7 @@ def watched_terms(
 def validate(
     model: FaceGenerator,
     held_out: SampleCache,
+    numbers: list[int],
     tokenizer: Tokenizer,
     params: TrainParams,
     pixel_weight: Tensor,
@@ -229,12 +240,11 @@ def validate(
     crop: int,
     seed: int,
 ) -> float:
-    """Reconstruction loss (eq. 7) of a window of each of the first clips held out: the same windows every time."""
+    """Reconstruction loss (eq. 7) of a window of each of the clips `numbers` held out: the same windows every time."""
     place = pixel_weight.device
-    long_enough = np.flatnonzero(held_out.shards.rows.numbers("n_frames") >= params.window_frames).tolist()
     batch = talking_face_batch(
         held_out,
-        long_enough[: params.validation.clips],
+        numbers,
         crop=crop,
         window=params.window_frames,
         share=0.0,
@@ -303,10 +313,11 @@ def train_generator(
         label: of the progress bar.
 
     Raises:
-        UserError: a term that has a weight cannot be had, the phases are out of order, or training diverged.
+        UserError: a term that has a weight cannot be had, a phase has none, the phases are out of order, all clips are
+            too short, or training diverged.
     """
     place = device()
-    require_terms(model, supervisor, method)
+    require_terms(model, supervisor, method, params.phases)
     schedule = Schedule(params.phases, params.optim.steps, params.validation.patience)
     model.channels_last().to(place).train()
     # the optimiser owns what any phase trains
@@ -323,14 +334,17 @@ def train_generator(
     )
     pixel_weight = mouth_weights(model.face_size, params.mouth_weight).to(place)
     checks = params.validation
-    long_enough = np.flatnonzero(samples.shards.rows.numbers("n_frames") >= params.window_frames).tolist()
+    usable = long_enough(samples, params.window_frames + 1)
+    watched = (
+        long_enough(held_out, params.window_frames + 1)[: checks.clips] if held_out is not None and checks.every else []
+    )
     parts = n_processes() * params.optim.micro_batches
     n_judged = max(1, params.adversary_frames // parts) if params.adversary_frames else None
 
     def collate(numbers: list[int], rng: np.random.Generator) -> Judged:
         batch = talking_face_batch(
             samples,
-            [long_enough[number] for number in numbers],
+            [usable[number] for number in numbers],
             crop=crop,
             window=params.window_frames,
             share=params.window_share,
@@ -368,7 +382,7 @@ def train_generator(
                 terms |= watched_terms(model, supervisor, batch, heard, generated, method, params, chance)
             return terms
 
-        numbers = batch_numbers(len(long_enough), params.optim.batch_clips, seed, step)
+        numbers = batch_numbers(len(usable), params.optim.batch_clips, seed, step)
         scalars = training_step(
             optimizer,
             step,
@@ -385,7 +399,7 @@ def train_generator(
         if average:
             average.update(model, step)
         if held_out is not None and checks.every and (at + 1) % checks.every == 0:
-            loss = validate(model, held_out, tokenizer, params, pixel_weight, crop=crop, seed=seed)
+            loss = validate(model, held_out, watched, tokenizer, params, pixel_weight, crop=crop, seed=seed)
             scalars["validation"] = sums({"loss": loss / n_processes()})["loss"]
             ended = schedule.validated(scalars["validation"], at)
             if ended and leads():

@@ -85,6 +85,19 @@ def draw_windows(n_frames: int, length: int, share: float, rng: np.random.Genera
     return kept
 
 
+def draw_reference(n_frames: int, length: int, start: int, rng: np.random.Generator) -> int:
+    """First frame of a window of the same clip that is not the window at `start`, as TalkLip draws it.
+
+    Args:
+        n_frames: of the clip; more than `length`.
+        length: frames of a window.
+        start: first frame of the window that is not to be drawn.
+        rng: source of chance.
+    """
+    other = int(rng.integers(0, n_frames - length))
+    return other + (other >= start)
+
+
 def face_tensor(faces: NDArray[np.uint8]) -> Tensor:
     """RGB uint8 [N, S, S, 3] -> float [N, 3, S, S] in 0..1."""
     return torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2).float() / 255
@@ -101,7 +114,7 @@ def talking_face_batch(
     rng: np.random.Generator,
     with_mel: bool = False,
 ) -> TalkingFaceBatch:
-    """Draw windows and references from the clips `numbers` and collate. Clips shorter than `window` are not taken.
+    """Draw windows and references from the clips `numbers` and collate. Clips must be longer than `window`.
 
     Raises:
         UserError: `with_mel`, and a sample has no mel spectrogram.
@@ -110,7 +123,7 @@ def talking_face_batch(
     clips, starts, targets, references, boxes, transforms = [], [], [], [], [], []
     for place, sample in enumerate(chosen):
         for start in draw_windows(sample.row.n_frames, window, share, rng):
-            other = int(rng.integers(0, sample.row.n_frames - window + 1))
+            other = draw_reference(sample.row.n_frames, window, start, rng)
             span = slice(start, start + window)
             wanted = [*range(start, start + window), *range(other, other + window)]
             faces = sample.faces[wanted] if samples.keeps(numbers[place]) else sample.some_faces(wanted)

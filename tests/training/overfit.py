@@ -14,7 +14,7 @@ from synctalk.training.optim import Optimizer, OptimParams
 
 OPTIM = OptimParams(
     hold_steps=0,
-    steps=60, batch_clips=1, lr=0.01, warmup_steps=5, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98,
+    steps=60, batch_clips=1, lr=0.01, warmup_steps=5, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98, eps=1e-8,
     weight_decay=0.0, clip_norm=1.0, micro_batches=1, precision="float32",
 )  # fmt: skip
 

@@ -23,10 +23,11 @@ from synctalk.training.data import (
     batch_numbers,
     batches,
     length_classes,
+    long_enough,
     speech_batch,
 )
 from synctalk.training.loop import TrainState, run_steps
-from synctalk.training.talking_data import TalkingFaceBatch, draw_windows, talking_face_batch
+from synctalk.training.talking_data import TalkingFaceBatch, draw_reference, draw_windows, talking_face_batch
 from synctalk.training.text import token_batch
 
 
@@ -204,6 +205,37 @@ def test_frames_to_make_belong_to_their_clip_and_time(tmp_path: Path) -> None:
         np.testing.assert_array_equal((batch.target_faces[row] * 255).round().byte().permute(1, 2, 0).numpy(), real)
         assert int(batch.frame_index[row]) == clip * n_frames + frame
         np.testing.assert_array_equal(batch.boxes[row].numpy(), cache[[1, 3][clip]].boxes[frame])
+
+
+@pytest.mark.parametrize("start", [0, 2, 4])
+def test_the_reference_is_every_other_window_equally_often(start: int) -> None:
+    """A clip of 9 frames has windows of 5 that begin at 0 to 4; the one to make is not among the references."""
+    rng = np.random.default_rng(0)
+    counts = np.bincount([draw_reference(9, 5, start, rng) for _ in range(4000)], minlength=5)
+    assert counts[start] == 0
+    # a binomial of 4000 draws at 1/4: mean 1000, deviation 27
+    assert (abs(np.delete(counts, start) - 1000) < 5 * 27).all()
+
+
+def test_references_of_a_batch_are_other_windows_of_the_same_clip(tmp_path: Path) -> None:
+    cache = samples(tmp_path, 1)
+    faces = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((96, 96, 3), np.uint8)
+    cache[0].__dict__.update(faces=faces)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        batch = talking_face_batch(cache, [0], crop=CROP, window=19, share=0.0, tokenizer=tokenizer(), rng=rng)
+        first = [
+            (faces[:, 0, 0, 0] * 255).round().int().tolist() for faces in (batch.target_faces, batch.reference_faces)
+        ]
+        assert sorted(first) == [list(range(19)), list(range(1, 20))]
+
+
+def test_clips_too_short_to_train_on_are_left_out_or_named(tmp_path: Path) -> None:
+    """Clips of 20, 22, 24 and 26 frames."""
+    cache = samples(tmp_path)
+    assert long_enough(cache, 23) == [2, 3]
+    with pytest.raises(UserError, match=rf"^{tmp_path}: no clip has 27 frames; add longer clips"):
+        long_enough(cache, 27)
 
 
 def test_clips_that_do_not_stay_in_memory_are_read_once_and_give_the_same_batch(

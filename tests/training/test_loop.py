@@ -17,7 +17,7 @@ from synctalk.training.optim import Optimizer, OptimParams, lr_factor
 OPTIM = OptimParams(
     hold_steps=0,
     steps=100, batch_clips=2, lr=0.1, warmup_steps=10, decay="linear", final_lr_ratio=0.1, beta1=0.9, beta2=0.98,
-    weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
+    eps=1e-8, weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from overfit import OPTIM, assert_resumes, curve
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
 from torch import nn
 
+from synctalk.errors import UserError
 from synctalk.training.adversary import PATIENCE, Duel
 from synctalk.training.loop import TrainState
 from synctalk.training.schedule import Average, PhaseParams, Schedule, ValidationParams
@@ -136,6 +137,18 @@ def test_the_terms_and_the_layers_of_each_phase(tmp_path: Path) -> None:
     steps = {step for step, name, _ in state.curves if name == "lip_reading"}
     assert steps == {4}
     assert len(curve(state, "validation")) == 5
+
+
+def test_a_phase_without_a_weighted_term_is_one_line(tmp_path: Path) -> None:
+    phases = PHASES | {"watched": replace(PHASES["watched"], terms=("adversarial", "sync"))}
+    with pytest.raises(UserError, match=r"^phases.watched: no term of adversarial, sync has a weight; add a term"):
+        trained(tmp_path, params_of(2, phases=phases), tmp_path / "a")
+
+
+def test_too_short_clips_are_one_line_before_the_first_step(tmp_path: Path) -> None:
+    """Clips of 20 to 24 frames: a window of 24 leaves no other window for its reference."""
+    with pytest.raises(UserError, match=r"no clip has 25 frames; add longer clips"):
+        trained(tmp_path, params_of(1, window_frames=24), tmp_path / "a")
 
 
 def test_the_average_is_what_is_kept(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
 
 OPTIM = OptimParams(
     hold_steps=0,
-    steps=2, batch_clips=2, lr=0.01, warmup_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98,
+    steps=2, batch_clips=2, lr=0.01, warmup_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98, eps=1e-8,
     weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
 )  # fmt: skip
 TRAIN = TrainParams(
@@ -67,7 +67,7 @@ def a_batch(folder: Path, window: int = 4, share: float = 0.2, seed: int = 0) ->
     return supervisor, batch
 
 
-@pytest.mark.parametrize(("window", "share", "seed"), [(4, 0.3, 0), (5, 0.15, 1), (20, 0.0, 2), (3, 0.3, 3)])
+@pytest.mark.parametrize(("window", "share", "seed"), [(4, 0.3, 0), (5, 0.15, 1), (19, 0.0, 2), (3, 0.3, 3)])
 def test_watching_the_made_frames_only_equals_watching_the_whole_clip(
     tmp_path: Path, window: int, share: float, seed: int
 ) -> None:
