@@ -30,8 +30,8 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	mypy
 
-unit: $(INSTALLED)
-	pytest
+unit: $(INSTALLED)  ## in two processes, each file in one of them
+	pytest -n 2 --dist loadfile
 
 browser: $(INSTALLED)  ## pages in a real browser, where there is one
 	pytest -m browser

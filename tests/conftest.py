@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # before torch is imported: a thread for every core in each of several processes would wait for one another
+    os.environ |= {"OMP_NUM_THREADS": "1", "SYNCTALK_THREADS": "1"}
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -13,7 +13,7 @@ import pytest
 @contextmanager
 def small_disk(place: Path, kib: int) -> Iterator[Path]:
     """A tmpfs of `kib` at `place`, which is made; the test is skipped where nothing may be mounted."""
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(place)], capture_output=True, check=False
     )

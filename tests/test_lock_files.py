@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,14 +36,23 @@ def git(*words: str) -> None:
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], check=True)
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two stages that have run."""
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("dvc.yaml").write_text(PIPELINE)
+        git("init", "-q")
+        assert dvc("init", "-q").returncode == 0
+        assert dvc("repro", "-q").returncode == 0
+    return folder
+
+
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A project of two stages that have run; the text of its lock file."""
-    monkeypatch.chdir(tmp_path)
-    Path("dvc.yaml").write_text(PIPELINE)
-    git("init", "-q")
-    assert dvc("init", "-q").returncode == 0
-    assert dvc("repro", "-q").returncode == 0
+def finished(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A copy of the project to work in; the text of its lock file."""
+    monkeypatch.chdir(shutil.copytree(project, tmp_path / "project"))
     return LOCK.read_bytes()
 
 

@@ -17,6 +17,10 @@ from synctalk.section import section
 Activation = Literal["prelu", "silu"]
 SIDE, STRIDE, PADDING = 3, 2, 1
 """Of the pool after the first convolution, pixels."""
+FEWEST_CHANNELS = 16
+"""With fewer, oneDNN's gradient of a strided 1x1 convolution writes past its buffer: it crashes on one thread, hangs or
+is wrong on several (below 8 with AVX2, below 16 with AVX-512): https://github.com/uxlfoundation/oneDNN/issues/6035.
+"""
 
 
 @section
@@ -46,14 +50,17 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.relu2 = _activation(activation, width)
         self.downsample: nn.Module = nn.Identity()
+        self.skipped = stride if in_width < FEWEST_CHANNELS else 1
+        """Every how many rows and columns the shortcut is given: those that its convolution would pass over."""
         if stride != 1 or in_width != width:
-            self.downsample = nn.Sequential(nn.Conv2d(in_width, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            shortcut = nn.Conv2d(in_width, width, 1, stride // self.skipped, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
         y = self.relu1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        out: Tensor = self.relu2(y + self.downsample(x))
+        out: Tensor = self.relu2(y + self.downsample(x[..., :: self.skipped, :: self.skipped]))
         return out
 
 

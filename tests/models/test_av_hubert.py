@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synctalk.models.av_hubert import BASE, AVHubert, AVHubertConfig
 from synctalk.models.masking import SpanMasks, draw_span_masks
-from synctalk.models.resnet import FrontEndConfig
+from synctalk.models.resnet import BasicBlock, FrontEndConfig
 
 PEER_SMALL = AVHubertConfig(d_model=64, n_layers=2, d_ffn=128, n_heads=4, n_labels=24, d_label=32)
 TINY = AVHubertConfig(
@@ -57,6 +57,21 @@ def test_front_end_is_the_peers(shared: Path, peer_small: AVHubert) -> None:
     assert_same_network(front_end(video).transpose(1, 2), theirs["resnet_out"])
     assert_same_network(peer_small.feature_extractor_video(video).transpose(1, 2), theirs["feat_video"])
     assert_same_network(peer_small.feature_extractor_audio(audio).transpose(1, 2), theirs["feat_audio"])
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_a_shortcut_of_few_channels_has_the_gradient_of_its_sum(width: int) -> None:
+    """That of a 1x1 convolution by hand: over frames and every second pixel, output's gradient times input."""
+    torch.manual_seed(0)
+    block = BasicBlock(width, 8, 2, "prelu").to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in Trunk
+    shortcut = block.downsample[0]
+    made: list[Tensor] = []
+    shortcut.register_forward_hook(lambda _module, _given, out: out.retain_grad() or made.append(out))
+    x = torch.rand(3, width, 12, 12).contiguous(memory_format=torch.channels_last)
+    out = block(x)
+    (out * torch.linspace(0, 1, out.numel()).view(out.shape)).sum().backward()
+    wanted = torch.einsum("nohw,nihw->oi", made[0].grad, x[..., ::2, ::2])
+    torch.testing.assert_close(shortcut.weight.grad[..., 0, 0], wanted, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()

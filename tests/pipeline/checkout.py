@@ -54,3 +54,11 @@ class Checkout:
 
     def json(self, name: str) -> dict[str, dict[str, float]]:
         return json.loads((self.root / name).read_text())
+
+
+def tiny_checkout(root: Path) -> Checkout:
+    """A clone at the scale that runs in minutes."""
+    made = Checkout(root)
+    made.run("python", "-m", "pipeline.scale", "tiny")
+    made.commit("tiny")
+    return made

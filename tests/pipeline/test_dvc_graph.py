@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,19 @@ def test_the_code_is_listed_anew_when_any_of_it_changes() -> None:
     assert STAGES["code"]["deps"] == ["pipeline", "synctalk"]
 
 
-def sections_read(script: Path) -> set[str]:
-    """Sections of params.yaml that a script and what it imports load: first arguments of `load` and `load_entry`."""
-    files = [script, *(file for file in import_closure(ROOT, script) if file.parts[0] == "synctalk")]
-    nodes = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))]
+@cache
+def sections_loaded(file: Path) -> set[str]:
+    """First arguments of `load` and its like in a file of the project."""
+    nodes = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
     loads = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") in LOADERS]
     return {load.args[0].value for load in loads if isinstance(load.args[0], ast.Constant)}
+
+
+@cache
+def sections_read(script: Path) -> set[str]:
+    """Sections of params.yaml that a script and what it imports load."""
+    files = [script, *(file for file in import_closure(ROOT, script) if file.parts[0] == "synctalk")]
+    return set().union(*map(sections_loaded, files))
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from checkout import Checkout
+from checkout import Checkout, tiny_checkout
 
 pytestmark = pytest.mark.slow
 
@@ -23,13 +23,6 @@ MOST_STAGES = 3
 MOST_S = 6.0
 """And how long it may then go on: DVC's start and its end of a stage take seconds."""
 TIMINGS = Path(".synctalk/timings.jsonl")
-
-
-def tiny_checkout(root: Path) -> Checkout:
-    made = Checkout(root)
-    made.run("python", "-m", "pipeline.scale", "tiny")
-    made.commit("tiny")
-    return made
 
 
 def results(checkout: Checkout) -> dict[str, str]:

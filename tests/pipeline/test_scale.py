@@ -57,17 +57,7 @@ def test_the_committed_file_is_the_demo(params: Path) -> None:
 
 
 @pytest.mark.parametrize("name", scale_names())
-def test_a_scale_is_whole_and_can_be_left_again(name: str, params: Path) -> None:
-    assert at_scale(name, params).scale == name
-    again = params.read_text()
-    apply_scale(name, params)
-    assert params.read_text() == again
-    apply_scale(DEFAULT, params)
-    assert params.read_text() == COMMITTED.read_text()
-
-
-@pytest.mark.parametrize("name", scale_names())
-def test_a_method_of_the_users_own_outlives_the_scales(name: str, params: Path) -> None:
+def test_a_scale_is_whole_and_can_be_left_again_and_a_method_of_the_users_own_stays(name: str, params: Path) -> None:
     text = params.read_text()
     section = re.search(r"^methods:\n(?: .*\n)+", text, re.MULTILINE)
     assert section
@@ -75,7 +65,11 @@ def test_a_method_of_the_users_own_outlives_the_scales(name: str, params: Path) 
     method = yaml.safe_dump({"mine": yaml.safe_load(text)["methods"]["base"]}, sort_keys=False)
     params.write_text(text[:last] + indent(method, "  ") + text[last:])
     before = params.read_text()
-    assert list(at_scale(name, params).methods)[-1] == "mine"
+    there = at_scale(name, params)
+    assert (there.scale, list(there.methods)[-1]) == (name, "mine")
+    again = params.read_text()
+    apply_scale(name, params)
+    assert params.read_text() == again
     apply_scale(DEFAULT, params)
     assert params.read_text() == before
 

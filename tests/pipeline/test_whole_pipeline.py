@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from checkout import Checkout
+from checkout import Checkout, tiny_checkout
 from root import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -40,9 +40,7 @@ def documented_commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    made = Checkout(tmp_path_factory.mktemp("clone") / "synctalk")
-    made.run("python", "-m", "pipeline.scale", "tiny")
-    made.commit("tiny")
+    made = tiny_checkout(tmp_path_factory.mktemp("clone") / "synctalk")
     made.run("dvc", "repro")
     made.commit("results")
     return made
