@@ -36,8 +36,8 @@ unit: $(INSTALLED)  ## in two processes, each file in one of them
 browser: $(INSTALLED)  ## pages in a real browser, where there is one
 	pytest -m browser
 
-cluster: $(INSTALLED)  ## a Ray cluster of two nodes that loses workers and a node
-	pytest -m cluster
+cluster: $(INSTALLED)  ## processes that share work and are killed: two of Ray's nodes, torchrun, stages
+	pytest -m "cluster and not slow"
 
 e2e: $(INSTALLED)  ## a whole `dvc repro` at the tiny scale, in a temporary clone
 	pytest -m e2e

@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 9))])
 def test_bytes_do_not_depend_on_kills(folder: Path, seed: int) -> None:
     kills = run(folder, seed, workers=1 + seed % 2)

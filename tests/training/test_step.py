@@ -167,6 +167,7 @@ def assert_same_bits(first: dict[str, Tensor], second: dict[str, Tensor]) -> Non
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
 
 
+@pytest.mark.cluster
 def test_two_processes_learn_as_one(trained: Path) -> None:
     """The same global batch."""
     one, two = curves(trained / "one"), curves(trained / "two")
@@ -176,6 +177,7 @@ def test_two_processes_learn_as_one(trained: Path) -> None:
     assert one["lip_reading"][-1] < one["lip_reading"][0]
 
 
+@pytest.mark.cluster
 def test_under_torchrun_a_killed_process_takes_the_other_along_and_the_next_pair_goes_on(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -188,6 +190,7 @@ def test_under_torchrun_a_killed_process_takes_the_other_along_and_the_next_pair
     assert_same_bits(weights(trained / "two"), weights(tmp_path))
 
 
+@pytest.mark.cluster
 def test_two_processes_train_one_generator_and_go_on_after_a_kill(trained: Path) -> None:
     """Generator and discriminator stay the same in both, though batch norm sees a process's own share."""
     assert_same_bits(weights(trained / "generator", 0), weights(trained / "generator", 1))
