@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from sklearn.cluster import MiniBatchKMeans
 
+from synctalk.checkpoints.safetensors_file import write_whole
 from synctalk.checkpoints.typed import load_av_hubert
 from synctalk.corpora.records import read_table, write_table
 from synctalk.errors import UserError
@@ -115,7 +116,7 @@ def write_clusters(folder: Path, samples: SampleCache, clusters: Clusters) -> No
         for row, labels in zip(samples.shards.rows, clusters.labels, strict=True)
     ]
     write_table(folder / "labels.parquet", rows, LABEL_SCHEMA)
-    save_file({"centroids": clusters.centroids}, folder / "centroids.safetensors")
+    write_whole(folder / "centroids.safetensors", save({"centroids": clusters.centroids}))
 
 
 def write_usage(path: Path, clusters: Clusters) -> None:
