@@ -40,7 +40,7 @@ cluster: $(INSTALLED)  ## processes that share work and are killed: two of Ray's
 	pytest -m "cluster and not slow"
 
 e2e: $(INSTALLED)  ## a whole `dvc repro` at the tiny scale, in a temporary clone
-	pytest -m e2e
+	pytest -m e2e -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) .synctalk .pytest_cache .mypy_cache .ruff_cache build *.egg-info
