@@ -105,7 +105,7 @@ def make_case(n_clips: int, n_frames: int, vocabulary: int) -> Case:
     transform = torch.tensor([[1.0, 0.0, -OFFSET], [0.0, 1.0, -OFFSET]])
     tokens = torch.from_numpy(rng.integers(4, vocabulary, (n_clips, 20)))
     batch = TalkingFaceBatch(
-        speech=SimpleNamespace(**{**vars(speech), "target": tokens, "decoder_input": tokens}),  # type: ignore[arg-type]  # stands in
+        speech=SimpleNamespace(**{**vars(speech), "target": tokens, "decoder_input": tokens}),  # type: ignore[arg-type]  # only what is read
         mouth=torch.from_numpy(mouth),
         mel=None,
         clip=clip.repeat_interleave(WINDOW),

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+LINE = "error: disk: there is no room left"
+"""Beginning of what stages and commands say of it."""
+
 
 @contextmanager
 def small_disk(place: Path, kib: int) -> Iterator[Path]:

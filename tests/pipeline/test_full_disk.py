@@ -16,7 +16,7 @@ import pytest
 import torch
 from shards.test_round_trip import sample
 from small_corpus import CORPUS, digests, make_corpus, stages, write_params
-from small_disk import enlarge, small_disk
+from small_disk import LINE, enlarge, small_disk
 from torch import nn
 
 from synctalk.checkpoints.safetensors_file import write_safetensors
@@ -30,7 +30,6 @@ from synctalk.training.loop import TrainState
 
 PROJECT = Path(__file__).parents[2]
 ROOM_KIB = 200
-LINE = "error: disk: there is no room left"
 
 
 @pytest.fixture

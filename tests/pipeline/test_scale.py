@@ -119,6 +119,7 @@ def test_paper_has_five_iterations_each_on_the_one_before(params: Path) -> None:
     assert {entry.audio_dropout for entry in iterations.values()} == {0.5}
     assert [entry.optim.steps for entry in iterations.values()] == [400_000] * 4 + [600_000]
     assert [entry.optim.warmup_steps for entry in iterations.values()] == [32_000] * 4 + [48_000]
+    assert [entry.optim.eps for entry in iterations.values()] == [1e-6] * 5
     assert {entry.alpha for entry in iterations.values()} == {1.0}
 
 

@@ -50,6 +50,13 @@ def test_the_gradient_is_clipped_to_its_norm_and_the_unclipped_norm_is_reported(
     torch.testing.assert_close(weight.grad, torch.tensor([0.6, 0.8]), atol=1e-5, rtol=0)
 
 
+def test_eps_is_added_to_the_root_of_the_second_moment() -> None:
+    """Adam's first step is lr g / (|g| + eps), at step 0 of ten of warm-up a tenth of lr."""
+    weight = nn.Parameter(torch.zeros(1))
+    Optimizer([weight], replace(OPTIM, eps=1.0)).step((weight * 3.0).sum(), 0)
+    assert float(weight.detach()) == pytest.approx(-0.1 * 0.1 * 3 / (3 + 1))
+
+
 def make_run(seed: int = 3) -> tuple[TrainState, nn.Module, Optimizer]:
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))

@@ -74,7 +74,7 @@ def test_an_average_by_hand() -> None:
     other = nn.BatchNorm1d(1)
     average.write_to(other)
     assert float(other.weight.detach()) == pytest.approx(15.5)
-    assert float(other.running_mean) == 21.0  # type: ignore[arg-type]
+    assert float(other.running_mean) == 21.0  # type: ignore[arg-type]  # batch norm with statistics has them
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,15 @@ def test_the_terms_and_the_layers_of_each_phase(tmp_path: Path) -> None:
     steps = {step for step, name, _ in state.curves if name == "lip_reading"}
     assert steps == {4}
     assert len(curve(state, "validation")) == 5
+
+
+def test_as_many_clips_validate_as_params_say(tmp_path: Path) -> None:
+    def first(clips: int) -> float:
+        (tmp_path / str(clips)).mkdir()
+        params = params_of(1, validation=ValidationParams(every=1, clips=clips, patience=0))
+        return curve(trained(tmp_path / str(clips), params, tmp_path / f"shards{clips}")[1], "validation")[0]
+
+    assert len({first(clips) for clips in (1, 2, 3)}) == 3
 
 
 def test_a_phase_without_a_weighted_term_is_one_line(tmp_path: Path) -> None:
