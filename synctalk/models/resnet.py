@@ -99,16 +99,24 @@ class VideoFrontEnd(nn.Module):
         )
         self.trunk = Trunk(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
-    def forward(self, video: Tensor) -> Tensor:
-        """Video float [B, 1, T, H, W], standardised -> [B, T, C]."""
-        n_clips, _, n_frames = video.shape[:3]
+    def forward(self, video: Tensor, *, ends: bool = True) -> Tensor:
+        """Features of every frame.
+
+        Args:
+            video: float [B, 1, T, H, W], standardised.
+            ends: with zeros before and after, as the peers; false: only frames with two neighbours on either side.
+
+        Returns:
+            [B, T, C], or [B, T - 4, C] without ends.
+        """
         conv = cast(nn.Conv3d, self.frontend3D[0])
-        n_taps, reach = conv.kernel_size[0], conv.kernel_size[0] // 2
+        n_taps = conv.kernel_size[0]
+        reach = n_taps // 2 if ends else 0
         # a 3-D convolution of one channel is a 2-D one whose channels are the neighbouring frames, and 1.3 times faster
         frames = F.pad(video[:, 0], (0, 0, 0, 0, reach, reach)).unfold(1, n_taps, 1)
         frames_NCHW = frames.permute(0, 1, 4, 2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         stem = F.conv2d(frames_NCHW, conv.weight[:, 0], stride=conv.stride[1:], padding=conv.padding[1:])
         # the pool of one frame is a 2-D one too, and keeps the channels last
         pooled = F.max_pool2d(self.frontend3D[1:3](stem[:, :, None])[:, :, 0], SIDE, STRIDE, PADDING)
-        features: Tensor = self.trunk(pooled).reshape(n_clips, n_frames, -1)
+        features: Tensor = self.trunk(pooled).unflatten(0, frames.shape[:2])
         return features

@@ -105,7 +105,7 @@ class Supervisor:
         reach = batch.window_start[:, None] + torch.arange(n_made + 2 * margin)
         chunks = padded[batch.window_clip[:, None].to(place), reach.to(place)]
         resnet = self.model.encoder.w2v_model.feature_extractor_video.resnet
-        fresh = resnet(chunks[:, None])[:, REACH:-REACH].flatten(0, 1)
+        fresh = resnet(chunks[:, None], ends=False).flatten(0, 1)
         frame = (batch.window_start[:, None] + torch.arange(-REACH, n_made + REACH)).flatten()
         clip = batch.window_clip.repeat_interleave(n_made + 2 * REACH)
         real = (frame >= 0) & (frame < batch.speech.n_frames[clip])

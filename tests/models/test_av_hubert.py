@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synctalk.models.av_hubert import BASE, AVHubert, AVHubertConfig
 from synctalk.models.masking import SpanMasks, draw_span_masks
-from synctalk.models.resnet import BasicBlock, FrontEndConfig
+from synctalk.models.resnet import BasicBlock, FrontEndConfig, VideoFrontEnd
 
 PEER_SMALL = AVHubertConfig(d_model=64, n_layers=2, d_ffn=128, n_heads=4, n_labels=24, d_label=32)
 TINY = AVHubertConfig(
@@ -230,6 +230,13 @@ def test_modality_dropout_takes_one_modality_from_the_batch() -> None:
     assert set(draws) == {(True, False), (False, True)}
     assert draws.count((False, True)) / 2000 == pytest.approx(0.25, abs=0.04)
     assert model.eval()._kept_modalities() == (True, True)
+
+
+def test_front_end_without_ends_leaves_out_what_sees_beyond_the_clip() -> None:
+    torch.manual_seed(0)
+    front_end = VideoFrontEnd(FrontEndConfig(stem_width=4, widths=(4, 8), blocks=(1, 1))).eval()
+    video = torch.randn(2, 1, 9, 32, 32)
+    torch.testing.assert_close(front_end(video, ends=False), front_end(video)[:, 2:-2])
 
 
 def test_gradient_of_the_front_ends_is_scaled() -> None:
