@@ -38,9 +38,9 @@ def mouth_lookup(boxes: Tensor, mouth_transforms: Tensor, face_size: int, mouth_
     """
     pixel = torch.arange(mouth_size, dtype=torch.float32, device=boxes.device)
     y, x = torch.meshgrid(pixel, pixel, indexing="ij")
-    mouth_xy1 = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
-    # x and y apart, [N, 2, R * R]: interleaved, these few operations take five times as long
-    frame_xy = invert_affine(mouth_transforms) @ mouth_xy1
+    by_x, by_y, shift = invert_affine(mouth_transforms).split(1, dim=2)
+    # x and y of the result apart, [N, 2, R * R]: interleaved, these few operations take five times as long
+    frame_xy = by_x * x.flatten() + by_y * y.flatten() + shift
     low, high = boxes[:, :2, None].float(), boxes[:, 2:, None].float()
     # OpenCV's resize maps the box's edges, half a pixel outside its first and last pixel centres, onto the face's edges
     share = (frame_xy + 0.5 - low) / (high - low)
