@@ -38,7 +38,7 @@ def mouth_lookup(boxes: Tensor, mouth_transforms: Tensor, face_size: int, mouth_
     """
     pixel = torch.arange(mouth_size, dtype=torch.float32, device=boxes.device)
     y, x = torch.meshgrid(pixel, pixel, indexing="ij")
-    by_x, by_y, shift = invert_affine(mouth_transforms).split(1, dim=2)
+    by_x, by_y, shift = torch.split(invert_affine(mouth_transforms), 1, dim=2)
     # x and y of the result apart, [N, 2, R * R]: interleaved, these few operations take five times as long
     frame_xy = by_x * x.flatten() + by_y * y.flatten() + shift
     low, high = boxes[:, :2, None].float(), boxes[:, 2:, None].float()
