@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import pickle
@@ -109,7 +110,11 @@ class _Worker:
         self.pipe, far_end = context.Pipe()
         # a daemon may have no children, and ends with its parent where the kernel does not see to it
         self.process: Any = context.Process(target=_serve, args=(far_end, os.getpid()), daemon=daemon)  # type: ignore[attr-defined]  # typeshed's BaseContext
+        # what a forked process collects of its parent's garbage may wait for ever for the parent's threads, as a
+        # codec of FFmpeg does
+        gc.freeze()
         self.process.start()
+        gc.unfreeze()
         far_end.close()
 
     def call(self, function: Callable[..., Any], item: Any) -> None:  # noqa: ANN401  # anything that pickles

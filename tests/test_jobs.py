@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
@@ -11,12 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
+from av.video.reformatter import VideoReformatter
 
 from synctalk import jobs
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.jobs import content_key, fingerprint, map_ordered, n_workers, publish, scratch, write_json
+from synctalk.workers import Crew
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +55,26 @@ def test_workers_leave_the_threads_of_torch_to_their_parent() -> None:
     before = torch.get_num_threads()
     assert list(map_ordered(torch_threads, [0, 1, 2], label="test", workers=2)) == [1, 1, 1]
     assert torch.get_num_threads() == before
+
+
+def collected(_: int) -> bool:
+    return gc.collect() >= 0
+
+
+def test_workers_leave_the_garbage_of_their_parent_alone() -> None:
+    """A converter of FFmpeg joins its threads when it is freed, and a forked process has none of its parent's."""
+    frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+    converter = VideoReformatter()
+    converter.reformat(frame, 64, 64, "yuv420p", threads=2)
+    cycle: list[object] = [converter]
+    cycle.append(cycle)
+    gc.disable()
+    try:
+        del converter, cycle
+        with Crew(1) as crew:
+            assert list(crew.map(collected, [0], limit_s=10, tries=1)) == [True]
+    finally:
+        gc.enable()
 
 
 def fail_at_three(number: int) -> int:

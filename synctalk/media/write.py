@@ -200,6 +200,7 @@ def write_mpeg(path: Path, frames: Iterable[NDArray[np.uint8]], audio: NDArray[n
             video = container.add_stream("mpeg1video", rate=FPS)
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"
             video.bit_rate = GRID_BIT_RATE
+            video.codec_context.thread_count = 1  # each thread codes slices of its own: other bytes
             video.codec_context.flags |= av.codec.context.Flags.bitexact
             sound = _Sound(container, "mp2", audio, SAMPLE_RATE, GRID_SAMPLE_RATE)
             for number, image in enumerate(chain([first], iterator)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,19 @@ def test_no_frames_are_an_error_and_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no frames to write"):
         write_mpeg(tmp_path / "clip.mpg", [], np.zeros(10, np.int16))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores of a process can be chosen on Linux only")
+def test_the_bytes_do_not_depend_on_the_number_of_cores(tmp_path: Path) -> None:
+    """FFmpeg's MPEG-1 encoder cuts a picture in as many slices as it has threads, by default one a core."""
+    frames = list(np.random.default_rng(0).integers(0, 256, (4, 288, 360, 3)).astype(np.uint8))
+    cores = os.sched_getaffinity(0)
+    written = []
+    try:
+        for some in (cores, {min(cores)}):
+            os.sched_setaffinity(0, some)
+            write_mpeg(tmp_path / "clip.mpg", frames, np.zeros(4 * 640, np.int16))
+            written.append((tmp_path / "clip.mpg").read_bytes())
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert written[0] == written[1]
