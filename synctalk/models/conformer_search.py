@@ -70,9 +70,8 @@ class _Ctc:
         if length == 0:
             ends[0, 0] = spoken[0]
         first = max(length, 1)
-        for t in range(first, len(spoken)):
-            ends[t, 0] = torch.logaddexp(ends[t - 1, 0], before[t - 1]) + spoken[t]
-            ends[t, 1] = torch.logaddexp(ends[t - 1, 0], ends[t - 1, 1]) + silent[t]
+        ends[first:, 0] = _accumulated(ends[first - 1, 0], before[first - 1 : -1], spoken[first:])
+        ends[first:, 1] = _accumulated(ends[first - 1, 1], ends[first - 1 : -1, 0], silent[first:, None, None])
         begins = torch.cat([before[first - 1 : -1] + spoken[first:], ends[first - 1 : first, 0]])
         return _Prefixes(ends, begins.logsumexp(0).masked_fill(candidates == BLANK, NEVER))
 
@@ -80,6 +79,18 @@ class _Ctc:
     def any_end(prefixes: _Prefixes) -> Tensor:
         """[T, K]: the frames up to t say the hypothesis and nothing else."""
         return prefixes.ends.logsumexp(1)
+
+
+def _accumulated(start: Tensor, entering: Tensor, said: Tensor) -> Tensor:
+    """x[t] = log(exp(x[t - 1]) + exp(entering[t])) + said[t] for every t, x[-1] being `start`.
+
+    All at once, and in double precision: x is the difference of sums over the frames that are far larger than it.
+    """
+    so_far = said.double().cumsum(0)
+    # x less what was said: only what enters changes it
+    entering = entering.double() - (so_far - said)
+    kept = torch.cat([start.double()[None], entering]).logcumsumexp(0)[1:]
+    return (so_far + kept).to(start.dtype)
 
 
 @torch.no_grad()

@@ -41,6 +41,26 @@ def test_unlike_images_have_a_uint8_psnr_of_about_28_db() -> None:
     assert psnr(a, b) == pytest.approx(7.75, abs=0.2)
 
 
+@pytest.mark.parametrize("shape", [(11, 11), (36, 48), (96, 96), (50, 201)])
+@pytest.mark.parametrize("noise", [0, 3, 60, 255])
+def test_ssim_is_scikit_images(shape: tuple[int, int], noise: int) -> None:
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(noise)
+    a = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    b = np.clip(a + rng.integers(-noise, noise + 1, a.shape), 0, 255).astype(np.uint8)
+    theirs = structural_similarity(
+        a, b, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255.0
+    )
+    assert ssim(a, b) == pytest.approx(theirs, abs=1e-13)
+
+
+def test_ssim_needs_a_whole_window() -> None:
+    small = np.zeros((10, 40, 3), np.uint8)
+    with pytest.raises(ValueError, match="11 pixels a side"):
+        ssim(small, small)
+
+
 def test_identical_images() -> None:
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     assert psnr(image, image) == psnr_uint8(image, image) == 100.0
