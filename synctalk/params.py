@@ -54,7 +54,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: it is missing, or no YAML mapping.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except FileNotFoundError as error:
         raise UserError(path, "is not there", "run in the root of the project") from error
     except OSError as error:

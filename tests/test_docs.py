@@ -53,7 +53,7 @@ def test_code_that_is_named_is_there(name: str) -> None:
 
 def test_keys_that_experiments_set_are_in_params() -> None:
     """`dvc exp run -S key=value`; `+key` adds an entry to a section that is there."""
-    params = yaml.safe_load(page("params.yaml"))
+    params = yaml.load(page("params.yaml"), yaml.CSafeLoader)
     keys = {key for name in PAGES for key in re.findall(r"-S ['\"]?(\+?[\w.]+)=", page(name))}
     assert len(keys) >= 3
     for key in keys:

@@ -53,7 +53,7 @@ def changed(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
 
 
 def write(path: Path, data: object) -> Path:
-    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.dump(data, sort_keys=False, Dumper=yaml.CSafeDumper), encoding="utf-8")
     return path
 
 

@@ -414,15 +414,15 @@ def params_files(n: int, whole: bytes) -> list[Broken]:
     chance = random.Random(SEED + 3)
 
     def changed(path: tuple[str, ...], change: Callable[[dict[str, Any], str], object]) -> bytes:
-        data = yaml.safe_load(whole)
+        data = yaml.load(whole, yaml.CSafeLoader)
         at = data
         for key in path[:-1]:
             at = at[key]
         change(at, path[-1])
-        return yaml.safe_dump(data, sort_keys=False).encode()
+        return yaml.dump(data, sort_keys=False, Dumper=yaml.CSafeDumper).encode()
 
     def made() -> Iterator[tuple[str, str, bytes]]:
-        places = sorted(_places(yaml.safe_load(whole)))
+        places = sorted(_places(yaml.load(whole, yaml.CSafeLoader)))
         for text in ODD_YAML[:: 1 if n > 1 else 3]:
             yield "params no YAML", "params.yaml", text
         for path in chance.sample(places, 3 * n):

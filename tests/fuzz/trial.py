@@ -99,10 +99,10 @@ def stages_on(folder: Path, inputs: list[Broken]) -> Counter[tuple[str, str]]:
     Raises:
         AssertionError: a clip is lost, is in two places, or hung or killed its process; a file was changed.
     """
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     params["corpora"][ROLE] |= {"root": "raw", "watch": "raw", "layout": "lrs2", "detector": "tracks"}
     params["index"]["min_keep_rate"] = params["crop"]["min_keep_rate"] = 0.0
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     root, listed, crops = folder / "raw", folder / "index", folder / "crops"
     by_id = write_corpus(root, inputs)
     files = sorted(path for path in root.rglob("*") if path.is_file())

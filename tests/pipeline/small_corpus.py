@@ -54,12 +54,12 @@ def write_params(folder: Path, clips_per_part: int = 2, max_bytes: int = 200_000
     """The project's params.yaml as far as these stages read it, with small parts and shards, and a net that screens but
     was never trained, so that it measures only.
     """
-    whole = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    whole = yaml.load((PROJECT / "params.yaml").read_text(), yaml.CSafeLoader)
     params = {section: whole[section] for section in READ}
     params["crop"]["clips_per_part"] = clips_per_part
     params["shards"]["max_bytes"] = max_bytes
     params["screen"]["policy"] = "measure"
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper))
     torch.manual_seed(0)
     (folder / "screener").mkdir()
     save(SyncNet(SCREENER), folder / "screener" / "model.safetensors", {})

@@ -18,7 +18,7 @@ from pipeline.code import import_closure
 
 def stages_of(file: str) -> dict[str, dict[str, Any]]:
     """Stage name -> its body, that of `do` where it is templated."""
-    stages = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["stages"]
+    stages = yaml.load((ROOT / file).read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
     return {name: stage.get("do", stage) for name, stage in stages.items()}
 
 

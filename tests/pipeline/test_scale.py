@@ -62,7 +62,9 @@ def test_a_scale_is_whole_and_can_be_left_again_and_a_method_of_the_users_own_st
     section = re.search(r"^methods:\n(?: .*\n)+", text, re.MULTILINE)
     assert section
     last = section.end()
-    method = yaml.safe_dump({"mine": yaml.safe_load(text)["methods"]["base"]}, sort_keys=False)
+    method = yaml.dump(
+        {"mine": yaml.load(text, yaml.CSafeLoader)["methods"]["base"]}, sort_keys=False, Dumper=yaml.CSafeDumper
+    )
     params.write_text(text[:last] + indent(method, "  ") + text[last:])
     before = params.read_text()
     there = at_scale(name, params)

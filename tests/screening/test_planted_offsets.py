@@ -71,13 +71,13 @@ def plant(root: Path, clips: list[Clip]) -> dict[str, int | str]:
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     folder = tmp_path_factory.mktemp("planted")
-    params = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+    params = yaml.load((Path(__file__).parents[2] / "params.yaml").read_text(), yaml.CSafeLoader)
     params["corpora"] = {CORPUS: params["corpora"][CORPUS] | {"root": "raw", "watch": "raw"}}
     params["screener"]["net"]["corpora"] = [CORPUS]
     params["screener"]["max_clips"] = N_TRAINED
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        Path("params.yaml").write_text(yaml.safe_dump(params))
+        Path("params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper))
         root, crops, net, screening = Path("raw"), Path("crops"), Path("net"), Path("screening")
         recipe = cut(CORPUS, per_split(pretrain=N_TRAINED, test=16), per_split(pretrain=30, test=4))
         synthesize(replace(recipe, size=160), root)

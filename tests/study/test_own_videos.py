@@ -32,10 +32,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     into their files.
     """
     monkeypatch.chdir(tmp_path)
-    params = yaml.safe_load(COMMITTED.read_text(encoding="utf-8"))
+    params = yaml.load(COMMITTED.read_text(encoding="utf-8"), yaml.CSafeLoader)
     params["corpora"][ROLE]["root"] = "corpus"
     params["methods"] = {"base": params["methods"]["base"]}
-    PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+    PARAMS.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     rows = []
     for number in range(N_CLIPS):
         clip = Clip(f"main/{number}/00001", str(number), "test", f"{number}.mp4", f"{number}.mp4", "bin blue")

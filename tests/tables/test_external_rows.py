@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project in which PC-AVS was run, FaceFormer once was, and ATVGnet never."""
     monkeypatch.chdir(tmp_path)
     external = {"methods": ["atvgnet", "faceformer", "pc_avs"], "videos": {"pc_avs": "/videos/pc_avs"}}
-    Path("params.yaml").write_text(yaml.safe_dump({"external": external}), encoding="utf-8")
+    Path("params.yaml").write_text(yaml.dump({"external": external}, Dumper=yaml.CSafeDumper), encoding="utf-8")
     for name, value in (("pc_avs", 6.5), ("faceformer", 1.0)):
         folder = Path("results/methods") / name
         folder.mkdir(parents=True)

@@ -241,12 +241,12 @@ def test_the_caption_names_the_scale_and_what_values_compare_with(number: int) -
 
 
 def test_the_setting_is_that_of_params_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params = yaml.load(PARAMS.read_text(encoding="utf-8"), yaml.CSafeLoader)
     monkeypatch.chdir(tmp_path)
-    PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+    PARAMS.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     assert load_setting() == Setting(scale=params["scale"], synthetic=True, common_start=True)
     for role in TEST_CORPORA:
         params["corpora"][role]["root"] = f"corpora/{role}"
     params["start"]["optim"]["steps"] = 0
-    PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+    PARAMS.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     assert load_setting() == Setting(scale=params["scale"], synthetic=False, common_start=False)
