@@ -16,6 +16,7 @@ from pipeline import mend
 from synctalk import lock_files
 from synctalk.doctor import State, check_locks
 
+pytestmark = pytest.mark.cluster
 PIPELINE = """stages:
   first:
     cmd: echo 1 > one
