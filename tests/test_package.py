@@ -69,15 +69,20 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     new = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(new)], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(new / "bin/python"), "install", "--quiet", "--no-index"]
-    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, capture_output=True)
+    # a PYTHONPATH that names the checkout would make pip believe it is installed
+    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, capture_output=True, env=without_pythons_own())
     (packages,) = (new / "lib").glob("python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # its .pth files are not read
     return new / "bin" / "synctalk"
 
 
+def without_pythons_own() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 def run(program: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return subprocess.run([program, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    command = [program, *words]
+    return subprocess.run(command, cwd=folder, env=without_pythons_own(), capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.slow
