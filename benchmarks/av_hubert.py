@@ -30,7 +30,7 @@ from synctalk.models.beam_search import BeamConfig, Hypothesis, beam_search
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.models.masking import draw_span_masks
 from synctalk.models.resnet import FrontEndConfig, VideoFrontEnd
-from synctalk.training.processes import device, set_threads
+from synctalk.runtime.device import set_threads, torch_device
 
 SIZES = {
     "small": replace(
@@ -99,20 +99,20 @@ def make_batch(lengths: np.ndarray, config: AVHubertConfig) -> dict[str, Tensor]
     rng = np.random.default_rng(0)
     padding = torch.arange(width)[None] >= torch.from_numpy(lengths)[:, None]
     masks = draw_span_masks(lengths, width, audio=(0.8, 10), video=(0.3, 5), rng=rng)
-    place = device()
+    device = torch_device()
     return {
-        "audio": torch.randn(len(lengths), width, config.d_audio, device=place),
-        "video": torch.randn(len(lengths), 1, width, CROP, CROP, device=place),
-        "padding": padding.to(place),
-        "masks": masks.to(place),
-        "labels": torch.randint(config.n_labels, (len(lengths), width), device=place),
+        "audio": torch.randn(len(lengths), width, config.d_audio, device=device),
+        "video": torch.randn(len(lengths), 1, width, CROP, CROP, device=device),
+        "padding": padding.to(device),
+        "masks": masks.to(device),
+        "labels": torch.randint(config.n_labels, (len(lengths), width), device=device),
     }
 
 
 def train_step(model: AVHubert, optimizer: torch.optim.Optimizer, batch: dict, dtype: torch.dtype | None) -> None:
     """Eq. 3 on one batch: forward, backward, clip, update."""
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(device().type, dtype or torch.bfloat16, enabled=dtype is not None):
+    with torch.autocast(torch_device().type, dtype or torch.bfloat16, enabled=dtype is not None):
         found = model(batch["audio"], batch["video"], batch["padding"], batch["masks"])
     loss = masked_prediction_loss(
         logits=found.logits, labels=batch["labels"], masked=found.masked, padding=batch["padding"]
@@ -162,7 +162,7 @@ def compare_training(size: str, frames: int, repeats: int, *, compiled: bool, pe
     """Print frames per second, peak memory and MFU of both nets."""
     config = replace(SIZES[size], modality_dropout=0.0, layerdrop=0.0, feature_grad_mult=1.0)
     torch.manual_seed(1)
-    ours = AVHubert(config).to(device()).train()
+    ours = AVHubert(config).to(torch_device()).train()
     n_batches = 4
     lengths = clip_lengths(n_batches * frames, np.random.default_rng(1))
     cost = flops_per_frame(ours, config)
@@ -223,10 +223,10 @@ def compare_decoding(size: str, n_clips: int, beam: int, repeats: int, max_frame
     """Print utterances per second of both, and how many best hypotheses agree."""
     torch.manual_seed(1)
     config = LipReaderConfig(encoder=SIZES[size], vocabulary=1000)
-    reader = LipReader(config).to(device()).eval()
+    reader = LipReader(config).to(torch_device()).eval()
     peer = as_the_peer(reader)
     lengths = np.clip(np.random.default_rng(2).lognormal(np.log(36), 0.4, n_clips), 15, 145).astype(int)
-    clips = [torch.randn(int(length), CROP, CROP, device=device()) for length in lengths]
+    clips = [torch.randn(int(length), CROP, CROP, device=torch_device()) for length in lengths]
     search = BeamConfig(beam=beam, max_len_a=0.3, max_len_b=2)
     print(f"{size}, beam {beam}, {n_clips} clips of {lengths.min()}..{lengths.max()} frames")
     alone = seconds(lambda: list(decode_one_by_one(peer, clips, search)), repeats)
@@ -235,7 +235,7 @@ def compare_decoding(size: str, n_clips: int, beam: int, repeats: int, max_frame
     for label, dtype in (("ours, batches, float32", None), ("ours, batches, bfloat16", torch.bfloat16)):
         if dtype and not torch.cuda.is_available():
             continue
-        with torch.autocast(device().type, dtype or torch.bfloat16, enabled=dtype is not None):
+        with torch.autocast(torch_device().type, dtype or torch.bfloat16, enabled=dtype is not None):
             together = seconds(lambda: decode_together(reader, clips, search, max_frames), repeats)
             best = [found[0].tokens.tolist() for found in decode_together(reader, clips, search, max_frames)]
         same = sum(a == b for a, b in zip(first, best, strict=True))

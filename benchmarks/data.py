@@ -45,8 +45,8 @@ from synctalk.features.corpus import extract_corpus
 from synctalk.features.extract import extract_features
 from synctalk.features.roi_input import CROP_SIZE, centre_crop
 from synctalk.media import read_audio, read_video, write_audio, write_video
-from synctalk.params import load
-from synctalk.parts import part_path
+from synctalk.params.read import load
+from synctalk.runtime.parts import part_path
 from synctalk.shards.corpus import ShardParams, iter_index, pack_corpus
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, Crop, crop_to_row, npy
@@ -89,11 +89,11 @@ SCRFD = Path("../shared/models/det_500m.onnx")
 
 
 @contextlib.contextmanager
-def clocks(watch: Stopwatch) -> Iterator[None]:
+def clocks(meter: Stopwatch) -> Iterator[None]:
     """Account the steps of `STEPS` wherever the pipeline runs them."""
     with contextlib.ExitStack() as stack:
         for module, name, step in STEPS:
-            stack.enter_context(patch.object(module, name, watch.timed(step, getattr(module, name))))
+            stack.enter_context(patch.object(module, name, meter.timed(step, getattr(module, name))))
         yield
 
 
@@ -110,34 +110,34 @@ def crop_params(detector: str, weights: Path, det_size: int, every: int) -> Crop
     )
 
 
-def prepare_ours(root: Path, kind: str, params: CropParams, folder: Path, watch: Stopwatch) -> list[Clip]:
+def prepare_ours(root: Path, kind: str, params: CropParams, folder: Path, meter: Stopwatch) -> list[Clip]:
     """What the stages index, crop, features and shard do with each clip, and their files, in this one process; the
     shards come to lie in `folder`/shards.
     """
     crops, features = folder / "crops", folder / "features"
-    with watch.of(ONCE):
+    with meter.of(ONCE):
         detector = make_detector(kind, params.detectors[kind])
-    with clocks(watch):
-        with watch.of("index: lists"):
+    with clocks(meter):
+        with meter.of("index: lists"):
             listed = [
                 synctalk.corpora.layouts.probe_clip(root, clip).clip for clip in read_corpus("folder", root).clips
             ]
             write_clips(folder / "clips.parquet", listed)
         clips = list(ClipTable(folder / "clips.parquet"))
-        with watch.of("crop: quality, files"):
+        with meter.of("crop: quality, files"):
             samples = [sample for clip in clips for sample in crop_clip(root, clip, params, detector, MEMBERS)]
             kept = [sample for sample in samples if isinstance(sample, Crop)]
             write_table(part_path(crops, 0), [crop_to_row(crop) for crop in kept], CROP_SCHEMA)
     rows = []
     for clip, crop in zip(clips, kept, strict=True):
-        with watch.of("features: decode sound"):
+        with meter.of("features: decode sound"):
             pcm = read_audio(root / clip.audio, audio_origin_s(clip))
-        with watch.of("features: compute"):
+        with meter.of("features: compute"):
             found = extract_features(pcm, crop.audio_start, crop.n_frames, MEMBERS)
         rows.append({"id": crop.id, **{name: npy(array) for name, array in found.items()}})
-    with watch.of("features: files"):
+    with meter.of("features: files"):
         write_table(part_path(features, 0), rows, FEATURE_SCHEMA)
-    with watch.of("shard"), contextlib.chdir(folder):
+    with meter.of("shard"), contextlib.chdir(folder):
         write_unscreened(crops, folder / "screening")
         listing = ClipTable(folder / "clips.parquet")
         pack_corpus("bench", listing, crops, folder / "screening", features, SHARDS, folder / "shards")
@@ -208,16 +208,16 @@ def folder_bytes(folder: Path, pattern: str) -> int:
     return sum(path.stat().st_size for path in folder.rglob(pattern))
 
 
-def write_wav2lip(folder: Path, clips: list[Clip], root: Path, samples: ShardSet, watch: Stopwatch) -> None:
+def write_wav2lip(folder: Path, clips: list[Clip], root: Path, samples: ShardSet, meter: Stopwatch) -> None:
     """Wav2Lip's stored form of all clips, its boxes taken from our shards."""
     for number, clip in enumerate(clips):
-        with watch.of("decode pictures (OpenCV)"):
+        with meter.of("decode pictures (OpenCV)"):
             frames = peers.decode(root / clip.video)
         sample = samples[number]
-        with watch.of("crop, one JPEG a frame"):
+        with meter.of("crop, one JPEG a frame"):
             span = slice(sample.row.start, sample.row.start + sample.row.n_frames)
             peers.write_face_files(folder / clip.id, frames[span], sample.boxes)
-        with watch.of("sound to WAV"):
+        with meter.of("sound to WAV"):
             write_audio(folder / clip.id / "audio.wav", read_audio(root / clip.audio, audio_origin_s(clip)))
 
 
@@ -242,11 +242,11 @@ def compare_mouths(clips: list[Clip], root: Path, params: CropParams, detector: 
         points = detector(frames[len(frames) // 2 :][:1])[0][0].landmarks
         footage.append((frames, np.repeat(points[None], len(frames), axis=0)))
 
-    def run(watch: Stopwatch) -> None:
+    def run(meter: Stopwatch) -> None:
         for frames, landmarks in footage:
-            with watch.of("AV-HuBERT: scikit-image's warp of every frame, then a cut"):
+            with meter.of("AV-HuBERT: scikit-image's warp of every frame, then a cut"):
                 peers.warp_mouths(frames, landmarks, MEAN_FACE)
-            with watch.of("ours: one cv2.warpAffine a frame, then grey"):
+            with meter.of("ours: one cv2.warpAffine a frame, then grey"):
                 transforms = mouth_transforms(landmarks, params.mouth, frames.shape[1:3])
                 crop_mouth(frames, transforms, params.mouth.size)
 
@@ -281,9 +281,9 @@ def prepare(
             shard_sets[title] = samples
             n_frames = sum(row.n_frames for row in samples.rows)
 
-            def run(watch: Stopwatch, detector: str = detector, params: CropParams = params) -> None:
+            def run(meter: Stopwatch, detector: str = detector, params: CropParams = params) -> None:
                 with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                    prepare_ours(root, detector, params, Path(folder), watch)
+                    prepare_ours(root, detector, params, Path(folder), meter)
 
             seconds = repeat(run, repeats, warm_up=False)
             rates[title] = print_way(f"ours, {title}", seconds, n_frames, len(clips))
@@ -293,21 +293,21 @@ def prepare(
 
         stored = Path(scratch) / "wav2lip"
         samples = next(iter(shard_sets.values()))
-        rest = repeat(lambda watch: write_wav2lip(stored, clips, root, samples, watch), repeats)
+        rest = repeat(lambda meter: write_wav2lip(stored, clips, root, samples, meter), repeats)
 
         frames = peers.decode(root / clips[0].video)[:s3fd_frames]
         net = peers.S3FD().eval()
         peers.detect_by_s3fd(net, frames[:2])
-        detect = repeat(lambda watch: watch.timed("S3FD", peers.detect_by_s3fd)(net, frames), repeats, warm_up=False)
+        detect = repeat(lambda meter: meter.timed("S3FD", peers.detect_by_s3fd)(net, frames), repeats, warm_up=False)
         scaled = {f"detect (S3FD, batch of {len(frames)})": detect["S3FD"] * n_frames / len(frames)}
         s3fd_rate = print_way("(a) Wav2Lip's way", {**rest, **scaled}, n_frames, len(clips))
 
         user = peers.insightface_detector(scrfd, 640)
 
-        def detect_all(watch: Stopwatch) -> None:
+        def detect_all(meter: Stopwatch) -> None:
             for clip in clips:
                 for frame in peers.decode(root / clip.video):
-                    with watch.of("detect (SCRFD at 640)"):
+                    with meter.of("detect (SCRFD at 640)"):
                         user.detect(frame)
 
         scrfd_rate = print_way(
@@ -432,8 +432,8 @@ def compare_readers(title: str, ways: dict[str, Read], draws: list[Draw], repeat
     shapes = ["x".join(map(str, tensor.shape)) for tensor in next(iter(ways.values()))(draws[0])]
     print(f"\n{title}\n  a sample: {', '.join(shapes)}")
 
-    def run(watch: Stopwatch, read: Read) -> None:
-        with watch.of("read"):
+    def run(meter: Stopwatch, read: Read) -> None:
+        with meter.of("read"):
             for drawn in draws:
                 read(drawn)
 

@@ -29,7 +29,7 @@ from synctalk.timebase import FPS
 ROOT = Path(__file__).parents[1]
 RUN = """
 import sys
-from synctalk.cli import main
+from synctalk.cli.app import main
 try:
     main()
 finally:

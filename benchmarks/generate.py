@@ -21,8 +21,8 @@ from train_step import DISCRIMINATORS, FACE, FRAME, IMAGES, READERS
 from synctalk.faces.crop import crop_faces, paste_back
 from synctalk.generation.faces import generate_faces
 from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig
+from synctalk.runtime.device import set_threads, torch_device
 from synctalk.timebase import FPS, STACKED_FBANK
-from synctalk.training.processes import device, set_threads
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
@@ -64,7 +64,7 @@ def main() -> None:
         "paste": lambda: [paste_back(frame, face, box) for frame, face, box in zip(frames, made, boxes, strict=True)],
     }
     took = {name: seconds(work, asked.repeats) for name, work in steps.items()}
-    name = torch.cuda.get_device_name() if device().type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name() if torch_device().type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{asked.size}: {asked.frames} frames of {FRAME} pixels, {name}")
     print(", ".join(f"{step} {asked.frames / spent:.0f} frames/s" for step, spent in took.items()))
     rate = asked.frames / sum(took.values())

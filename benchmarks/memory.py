@@ -24,7 +24,7 @@ import yaml
 from synctalk.checkpoints import save
 from synctalk.media import write_video
 from synctalk.models.syncnet import SyncNet
-from synctalk.params import load
+from synctalk.params.read import load
 from synctalk.screening.params import ScreenerParams
 from synctalk.timebase import FPS, SAMPLE_RATE
 

@@ -85,9 +85,9 @@ def repeat(measure: Callable[[Stopwatch], Any], repeats: int, *, warm_up: bool =
         measure(Stopwatch())
     runs = []
     for _ in range(repeats):
-        watch = Stopwatch()
-        measure(watch)
-        runs.append(dict(watch.seconds))
+        supervise = Stopwatch()
+        measure(supervise)
+        runs.append(dict(supervise.seconds))
     return medians(runs)
 
 

@@ -90,16 +90,16 @@ def read_mfcc(wav: Path) -> tuple[Tensor, int]:
 
 
 @torch.no_grad()
-def embed(net: SyncNet, frames: Tensor, cepstra: Tensor, n_samples: int, place: torch.device) -> tuple[Tensor, Tensor]:
+def embed(net: SyncNet, frames: Tensor, cepstra: Tensor, n_samples: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Embeddings of all windows, twenty at a time."""
     lips, sound = [], []
     n = min(frames.shape[2], n_samples // 640) - WINDOW
     for first in range(0, n, BATCH):
         numbers = range(first, min(n, first + BATCH))
         seen = torch.cat([frames[:, :, number : number + WINDOW] for number in numbers], 0)
-        lips.append(net.embed_lips(seen.to(place)).cpu())
+        lips.append(net.embed_lips(seen.to(device)).cpu())
         heard = torch.cat([cepstra[:, :, :, 4 * number : 4 * number + 20] for number in numbers], 0)
-        sound.append(net.embed_audio(heard.to(place)).cpu())
+        sound.append(net.embed_audio(heard.to(device)).cpu())
     return torch.cat(lips), torch.cat(sound)
 
 

@@ -48,14 +48,14 @@ Found = tuple[int, float, float]
 class Clock:
     """Seconds by step: CPU time of this process, or wall time where a GPU works."""
 
-    def __init__(self, place: torch.device) -> None:
-        self.place = place
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.seconds: dict[str, float] = defaultdict(float)
         self.inside = 0.0
 
     def now(self) -> float:
-        if self.place.type == "cuda":
-            torch.cuda.synchronize(self.place)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
             return time.perf_counter()
         return time.process_time()
 
@@ -89,7 +89,7 @@ class Clock:
             hook.remove()
 
 
-def published_way(video: Path, net: SyncNet, place: torch.device, clock: Clock) -> Found:
+def published_way(video: Path, net: SyncNet, device: torch.device, clock: Clock) -> Found:
     """One clip, as the published scripts score it."""
     from synctalk.media import probe, read_audio, write_audio
 
@@ -110,7 +110,7 @@ def published_way(video: Path, net: SyncNet, place: torch.device, clock: Clock) 
         with clock.of("MFCC"):
             cepstra, n_samples = peer.read_mfcc(folder / "audio.wav")
         with clock.of("windows, moves"):
-            lips, sound = peer.embed(net, frames, cepstra, n_samples, place)
+            lips, sound = peer.embed(net, frames, cepstra, n_samples, device)
         with clock.of("distances"):
             return peer.distances(lips, sound)
 
@@ -119,7 +119,7 @@ def our_way(video: Path, scorer: SyncScorer, clock: Clock, *, jpeg: bool) -> Fou
     """One clip, as `synctalk score` does in the protocol of LRS, its frames decoded as the network asks for them."""
     from synctalk.features import mfcc
     from synctalk.media import iter_frames, probe, read_audio, resample_index
-    from synctalk.training.sync_expert import judge_pictures
+    from synctalk.training.syncnet import judge_pictures
 
     with clock.networks(scorer.lips, scorer.lip_head, scorer.audio):
         with clock.of("sound, MFCC"):
@@ -153,13 +153,13 @@ def from_memory(number: int) -> tuple[list[np.ndarray], Tensor]:
     return pictures, torch.from_numpy(random.normal(0, 10, (13, 4 * FRAMES)).astype(np.float32))
 
 
-def published_from_memory(number: int, net: SyncNet, place: torch.device, clock: Clock) -> Found:
+def published_from_memory(number: int, net: SyncNet, device: torch.device, clock: Clock) -> Found:
     pictures, cepstra = from_memory(number)
     with clock.networks(net.netcnnlip, net.netfclip, net.netcnnaud, net.netfcaud):
         with clock.of("frames to one tensor"):
             frames = peer.stack_frames(pictures)
         with clock.of("windows, moves"):
-            lips, sound = peer.embed(net, frames, cepstra[None, None], FRAMES * 640, place)
+            lips, sound = peer.embed(net, frames, cepstra[None, None], FRAMES * 640, device)
         with clock.of("distances"):
             return peer.distances(lips, sound)
 
@@ -175,14 +175,14 @@ def ours_from_memory(number: int, scorer: SyncScorer, clock: Clock) -> Found:
     return found.offset, found.distance, found.confidence
 
 
-def measure(run: Callable[[object, Clock], Found], clips: list, place: torch.device, repeats: int) -> tuple:
+def measure(run: Callable[[object, Clock], Found], clips: list, device: torch.device, repeats: int) -> tuple:
     """Median seconds by step over the repeats, a clip, after a run of the first clip that is not counted; and what was
     found of each.
     """
-    run(clips[0], Clock(place))
+    run(clips[0], Clock(device))
     runs, found = [], []
     for _ in range(repeats):
-        clock = Clock(place)
+        clock = Clock(device)
         found = [run(clip, clock) for clip in clips]
         runs.append(clock.seconds)
     return {step: median(one[step] for one in runs) / len(clips) for step in runs[0]}, found
@@ -212,26 +212,26 @@ def compare(found: list[Found], theirs: list[Found], what: str) -> None:
     )
 
 
-def lse_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+def lse_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
     """Both ways on the same clips."""
-    net = net.to(place)
-    scorers = {dtype: SyncScorer(net, dtype).to(place) for dtype in ("float32", "bfloat16")}
+    net = net.to(device)
+    scorers = {dtype: SyncScorer(net, dtype).to(device) for dtype in ("float32", "bfloat16")}
     if options.frames_from_memory:
         clips: list = list(range(options.frames_from_memory))
-        ways = {"published way": lambda clip, clock: published_from_memory(clip, net, place, clock)} | {
+        ways = {"published way": lambda clip, clock: published_from_memory(clip, net, device, clock)} | {
             f"ours, {dtype}": lambda clip, clock, scorer=scorer: ours_from_memory(clip, scorer, clock)
             for dtype, scorer in scorers.items()
         }
     else:
         clips = videos(options.clips)
-        ways = {"published way": lambda clip, clock: published_way(clip, net, place, clock)} | {
+        ways = {"published way": lambda clip, clock: published_way(clip, net, device, clock)} | {
             f"ours, {dtype}, with JPEG": lambda clip, clock, scorer=scorer: our_way(clip, scorer, clock, jpeg=True)
             for dtype, scorer in scorers.items()
         }
         ways["ours, float32, without JPEG"] = lambda clip, clock: our_way(clip, scorers["float32"], clock, jpeg=False)
     seconds, found, totals = {}, {}, {}
     for name, way in ways.items():
-        seconds[name], found[name] = measure(way, clips, place, options.repeats)
+        seconds[name], found[name] = measure(way, clips, device, options.repeats)
         totals[name] = show(name, seconds[name])
     published, plain, half, *without = ways
     print()
@@ -241,14 +241,14 @@ def lse_command(options: argparse.Namespace, net: SyncNet, place: torch.device) 
         compare(found[without[0]], found[plain], "without JPEG beside with it")
     whole, outside = totals[plain]
     aim("whole time over the networks' own", whole / seconds[plain][NETWORK], AIM_NETWORK, most=True)
-    aim("float32, times the published way", totals[published][0] / whole, AIM_GPU if on_gpu(place) else AIM_FLOAT32)
+    aim("float32, times the published way", totals[published][0] / whole, AIM_GPU if on_gpu(device) else AIM_FLOAT32)
     aim("bfloat16, times the published way", totals[published][0] / totals[half][0], AIM_BFLOAT16)
     if outside > 0:
         aim("outside the networks, times the published way", totals[published][1] / outside, AIM_OUTSIDE)
 
 
-def on_gpu(place: torch.device) -> bool:
-    return place.type == "cuda"
+def on_gpu(device: torch.device) -> bool:
+    return device.type == "cuda"
 
 
 def videos(folder: Path) -> list[Path]:
@@ -261,16 +261,16 @@ def videos(folder: Path) -> list[Path]:
     return found
 
 
-def jpeg_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+def jpeg_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
     """Figures of every clip with and without the JPEG step."""
-    scorer = SyncScorer(net).to(place)
+    scorer = SyncScorer(net).to(device)
     print("| clip | offset | LSE-D | LSE-C | with JPEG: offset | LSE-D | LSE-C |\n|---|---:|---:|---:|---:|---:|---:|")
     for clip in videos(options.clips):
-        rows = [our_way(clip, scorer, Clock(place), jpeg=jpeg) for jpeg in (False, True)]
+        rows = [our_way(clip, scorer, Clock(device), jpeg=jpeg) for jpeg in (False, True)]
         print(f"| {clip.name} | " + " | ".join(f"{o} | {d:.4f} | {c:.4f}" for o, d, c in rows) + " |", flush=True)
 
 
-def memory_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+def memory_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
     """Peak memory of `synctalk score`, one clip and its reference in one process, over the clip's length."""
     from synctalk.checkpoints import save
     from synctalk.media import write_video
@@ -298,16 +298,16 @@ def memory_command(options: argparse.Namespace, net: SyncNet, place: torch.devic
             print(f"{seconds:>5} s of video: {usage.ru_maxrss / 1024:.0f} MiB at its peak", flush=True)
 
 
-def at_once_command(options: argparse.Namespace, net: SyncNet, place: torch.device) -> None:
+def at_once_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
     """The clips in one process with two threads, and their halves in two processes with one thread each, at once."""
     clips = videos(options.clips)
     if options.one:
         torch.set_num_threads(int(os.environ["THREADS"]))
-        scorer = SyncScorer(net).to(place)
-        our_way(clips[0], scorer, Clock(place), jpeg=True)
+        scorer = SyncScorer(net).to(device)
+        our_way(clips[0], scorer, Clock(device), jpeg=True)
         begun = time.monotonic()
         for clip in clips[int(os.environ["FIRST"]) :: int(os.environ["STEP"])]:
-            our_way(clip, scorer, Clock(place), jpeg=True)
+            our_way(clip, scorer, Clock(device), jpeg=True)
         print(begun, time.monotonic())
         return
     for n_processes, threads in ((1, 1), (1, 2), (2, 1)):
@@ -342,7 +342,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, nargs="*", default=[3, 30, 60, 120, 240])
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if options.sync:
         from synctalk.checkpoints.typed import load_syncnet
 
@@ -350,17 +350,17 @@ def main() -> None:
     else:
         net = peer.formula_syncnet()
     if not options.one:
-        name = torch.cuda.get_device_name() if on_gpu(place) else "one core"
+        name = torch.cuda.get_device_name() if on_gpu(device) else "one core"
         print(f"{name}, torch {torch.__version__}")
-    if not on_gpu(place):
+    if not on_gpu(device):
         torch.set_num_threads(1)
         if importlib.util.find_spec("cv2") and options.command == "lse":
             from meter import use_one_core, watch_for_others
 
             use_one_core()
             with watch_for_others():
-                return COMMANDS[options.command](options, net, place)
-    return COMMANDS[options.command](options, net, place)
+                return COMMANDS[options.command](options, net, device)
+    return COMMANDS[options.command](options, net, device)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.stage import build_stage
 from synctalk.corpora.synthetic.synthesize import synthesize_recording
 from synctalk.media import write_video
-from synctalk.params import load
+from synctalk.params.read import load
 
 GOAL = 200
 """Frames a second and core that the project promises."""
@@ -43,22 +43,22 @@ class Stopwatch:
 
 def measure(recipe: SyntheticCorpus, recordings: list[PlannedRecording], folder: Path) -> tuple[int, dict[str, float]]:
     """Frames of `recordings`, and CPU seconds by part."""
-    watch, n_frames = Stopwatch(), 0
+    supervise, n_frames = Stopwatch(), 0
     for planned in recordings:
-        with watch.of("stage"):
+        with supervise.of("stage"):
             stage = build_stage(draw_recording(recipe, planned.speaker, planned.take))
         for number in range(planned.n_utterances):
-            with watch.of("speech"):
+            with supervise.of("speech"):
                 performance = perform(recipe, planned.speaker, planned.take, number)
-            with watch.of("rendering"):
+            with supervise.of("rendering"):
                 frames = list(frames_of(stage, performance))
-            with watch.of("encoding"):
+            with supervise.of("encoding"):
                 path = folder / "clip.mp4"
                 write_video(path, frames, audio=performance.pcm, crf=recipe.crf, preset=recipe.preset)
             n_frames += len(frames)
-        with watch.of("whole"):
+        with supervise.of("whole"):
             synthesize_recording(planned, recipe, folder)
-    return n_frames, watch.seconds
+    return n_frames, supervise.seconds
 
 
 def main(n_recordings: int, only: str) -> None:

@@ -37,11 +37,11 @@ from synctalk.models.generator import GeneratorConfig
 from synctalk.models.lip_reader import PAD, LipReaderConfig
 from synctalk.models.resnet import FrontEndConfig
 from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig, generator_input
+from synctalk.runtime.device import set_threads, torch_device
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache, collate_speech
 from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.processes import device, set_threads
-from synctalk.training.supervisor import Supervisor, Watched
+from synctalk.training.supervisor import Supervision, Supervisor
 from synctalk.training.talking_data import TalkingFaceBatch
 
 FRAME, ROI, CROP, FACE, WINDOW = 160, 96, 88, 96, 5
@@ -148,25 +148,25 @@ def pasted_frame_by_frame(generated: Tensor, frames: Tensor, batch: TalkingFaceB
     return torch.stack(mouths)
 
 
-def watched_by_the_peer(supervisor: Supervisor, generated: Tensor, case: Case) -> Watched:
+def watched_by_the_peer(supervisor: Supervisor, generated: Tensor, case: Case) -> Supervision:
     """`Supervisor.watch` the long way: whole frames, and whole clips through the front end."""
-    batch, place = case.batch, generated.device
-    mouth = batch.mouth.to(place).float() / 255
+    batch, device = case.batch, generated.device
+    mouth = batch.mouth.to(device).float() / 255
     pasted = pasted_frame_by_frame(generated, case.frames, batch)
-    mouth = mouth.index_put((batch.clip.to(place), batch.frame.to(place)), pasted)
+    mouth = mouth.index_put((batch.clip.to(device), batch.frame.to(device)), pasted)
     video = standardise(centre_crop(mouth * 255, CROP))
-    padding = batch.speech.padding.to(place)
+    padding = batch.speech.padding.to(device)
     features = supervisor.model.encoder.w2v_model.feature_extractor_video.resnet(video[:, None])
     encoding = supervisor.model.encode(None, features, padding)
-    logits, _ = supervisor.model.decoder(batch.speech.decoder_input.to(place), encoding, padding)
-    return Watched(logits, encoding)
+    logits, _ = supervisor.model.decoder(batch.speech.decoder_input.to(device), encoding, padding)
+    return Supervision(logits, encoding)
 
 
 def measured(work: Callable[[], object], repeats: int) -> tuple[float, float]:
     """Median seconds of `work`, core-seconds on a CPU, after one unmeasured call, and the peak of the GPU's memory in
     GiB (0 without one).
     """
-    on_gpu = device().type == "cuda"
+    on_gpu = torch_device().type == "cuda"
     clock = time.perf_counter if on_gpu else time.process_time
     work()
     if on_gpu:
@@ -190,32 +190,35 @@ def main() -> None:
     asked = parser.parse_args()
     set_threads()
     torch.manual_seed(0)
-    place, config = device(), READERS[asked.size]
+    device, config = torch_device(), READERS[asked.size]
     case = make_case(asked.clips, asked.frames, config.vocabulary)
-    case = Case(case.frames.to(place), case.batch, case.samples)
+    case = Case(case.frames.to(device), case.batch, case.samples)
     batch = case.batch
-    reader = AVSyncNet(config, AlignmentConfig(kind="local")).to(place)
+    reader = AVSyncNet(config, AlignmentConfig(kind="local")).to(device)
     supervisor = Supervisor(reader, case.samples, CROP)
     sizes = SyncTalklipConfig(image=IMAGES[asked.size], discriminator=DISCRIMINATORS[asked.size], audio_detail=0)
-    model = SyncTalklip(sizes, config.encoder).to(place).train()
+    model = SyncTalklip(sizes, config.encoder).to(device).train()
     model.tune_audio_encoder(3)
-    discriminator = FaceDiscriminator(sizes.discriminator).to(place)
+    discriminator = FaceDiscriminator(sizes.discriminator).to(device)
 
     def step(
-        watch: Callable[[Tensor], Watched], layout: torch.memory_format, optimizer: Optimizer, adversary: Adversary
+        supervise: Callable[[Tensor], Supervision],
+        layout: torch.memory_format,
+        optimizer: Optimizer,
+        adversary: Adversary,
     ) -> None:
-        target = batch.target_faces.to(place, memory_format=layout)
+        target = batch.target_faces.to(device, memory_format=layout)
         with optimizer.autocast():
-            faces = generator_input(target, batch.reference_faces.to(place))
-            sound, padding = batch.speech.audio.to(place), batch.speech.padding.to(place)
-            heard = model.hear(sound, padding, batch.frame_index.to(place))
+            faces = generator_input(target, batch.reference_faces.to(device))
+            sound, padding = batch.speech.audio.to(device), batch.speech.padding.to(device)
+            heard = model.encode_audio(sound, padding, batch.frame_index.to(device))
             generated = model.make(heard.embedding, faces).float()
             terms = {
                 "reconstruction": reconstruction_loss(generated_faces=generated, target_faces=target),
                 "adversarial": adversary.judge(generated),
                 "lip_reading": lip_reading_loss(
-                    logits=watch(generated).logits,
-                    target=batch.speech.target.to(place),
+                    logits=supervise(generated).logits,
+                    target=batch.speech.target.to(device),
                     padding_index=PAD,
                     smoothing=0.1,
                     reduction="sum",
@@ -225,19 +228,19 @@ def main() -> None:
         adversary.learn([(target, generated.detach())], 0)
 
     def time_step(
-        watch: Callable[[Tensor], Watched], layout: torch.memory_format, precision: Precision
+        supervise: Callable[[Tensor], Supervision], layout: torch.memory_format, precision: Precision
     ) -> tuple[float, float]:
         params = replace(OPTIM, precision=precision)
         optimizer, adversary = Optimizer(model.parameters(), params), Adversary(discriminator, params, "bce")
-        return measured(lambda: step(watch, layout, optimizer, adversary), asked.repeats)
+        return measured(lambda: step(supervise, layout, optimizer, adversary), asked.repeats)
 
     def paste(by_frame: bool) -> Tensor:
-        faces = batch.target_faces.to(place).requires_grad_()
+        faces = batch.target_faces.to(device).requires_grad_()
         if by_frame:
             mouths = pasted_frame_by_frame(faces, case.frames, batch)
         else:
-            real = batch.mouth[batch.clip, batch.frame].to(place).float() / 255
-            mouths = paste_mouth(faces, real, batch.boxes.to(place), batch.mouth_transforms.to(place))
+            real = batch.mouth[batch.clip, batch.frame].to(device).float() / 255
+            mouths = paste_mouth(faces, real, batch.boxes.to(device), batch.mouth_transforms.to(device))
         mouths.sum().backward()  # type: ignore[no-untyped-call]  # torch has no types here
         return mouths.detach()
 
@@ -250,14 +253,14 @@ def main() -> None:
         )
     }
     model.channels_last()
-    for precision in ("float32", "bfloat16") if place.type == "cuda" else ("float32",):
+    for precision in ("float32", "bfloat16") if device.type == "cuda" else ("float32",):
         steps[f"here, {precision}"] = time_step(
-            lambda made: supervisor.watch(made, batch), torch.channels_last, precision
+            lambda made: supervisor.supervise(made, batch), torch.channels_last, precision
         )
     slow, _ = measured(lambda: paste(by_frame=True), asked.repeats)
     quick, _ = measured(lambda: paste(by_frame=False), asked.repeats)
-    print(f"{asked.size}: {asked.clips} clips of {asked.frames} frames, {n_made} made frames a step, {place}")
-    clock = "wall time" if place.type == "cuda" else "core-seconds"
+    print(f"{asked.size}: {asked.clips} clips of {asked.frames} frames, {n_made} made frames a step, {device}")
+    clock = "wall time" if device.type == "cuda" else "core-seconds"
     print(f"| training step, {clock} | s | made frames/s | | peak GiB |\n|---|---:|---:|---:|---:|")
     for label, (took, memory) in steps.items():
         gain = steps["released way"][0] / took

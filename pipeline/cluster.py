@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.stage import run
-from synctalk.jobs import write_json
-from synctalk.params import load
+from synctalk.params.read import load
+from synctalk.runtime.device import set_threads
+from synctalk.runtime.jobs import write_json
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import cluster_corpora, write_clusters, write_usage
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.pretrain import PretrainSection
-from synctalk.training.processes import set_threads
 
 
 def main(iteration: str, source: Path, shards: str, out: Path, metrics: Path, usage: Path) -> None:

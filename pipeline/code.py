@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.stage import run
-from synctalk.jobs import fingerprint, write_json
+from synctalk.runtime.jobs import fingerprint, write_json
 
 SCRIPTS = "pipeline"
 INFRASTRUCTURE = frozenset(
@@ -24,13 +24,13 @@ INFRASTRUCTURE = frozenset(
         "pipeline/stage.py",
         "synctalk/__init__.py",
         "synctalk/errors.py",
-        "synctalk/jobs.py",
-        "synctalk/lock_files.py",
-        "synctalk/params.py",
-        "synctalk/parts.py",
-        "synctalk/ray_tasks.py",
-        "synctalk/section.py",
-        "synctalk/workers.py",
+        "synctalk/runtime/jobs.py",
+        "synctalk/runtime/lock_files.py",
+        "synctalk/params/read.py",
+        "synctalk/runtime/parts.py",
+        "synctalk/runtime/ray_tasks.py",
+        "synctalk/params/section.py",
+        "synctalk/runtime/workers.py",
     )
 )
 """How work is run and how it fails: changes nothing about what comes out, so that no stage depends on it."""

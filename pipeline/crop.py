@@ -10,7 +10,7 @@ from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import ClipTable
 from synctalk.faces.corpus import crop_corpus
 from synctalk.faces.extract import CropParams
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
 
 
 def main(corpus: str, root: Path, index: Path, out: Path) -> None:

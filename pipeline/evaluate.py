@@ -10,7 +10,7 @@ import typer
 from pipeline.stage import run
 from synctalk.evaluation.bench import load_bench, load_test_set
 from synctalk.evaluation.score import score_takes, takes_of
-from synctalk.training.processes import set_threads
+from synctalk.runtime.device import set_threads
 
 
 def main(

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.evaluation.bench import load_bench, load_test_set
 from synctalk.evaluation.external import match_samples, role_folders, score_external, write_findings
-from synctalk.training.processes import set_threads
+from synctalk.runtime.device import set_threads
 
 
 def main(method: str, videos: Path, index: Path, shards: Path, judges: Path, out: Path, results: Path) -> None:

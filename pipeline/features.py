@@ -9,7 +9,7 @@ from synctalk.corpora.manifest import require_current
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import ClipTable
 from synctalk.features.corpus import extract_corpus
-from synctalk.params import load_entry
+from synctalk.params.read import load_entry
 
 
 def main(corpus: str, root: Path, index: Path, crops: Path, screening: Path, out: Path) -> None:

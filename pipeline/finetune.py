@@ -10,16 +10,16 @@ from synctalk.checkpoints import save
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.readers import reader_figures, score_reader, write_readings
 from synctalk.faces.align import MouthParams
-from synctalk.jobs import content_key, write_json
+from synctalk.features.tokens import Tokenizer
 from synctalk.models.lip_reader import LipReaderConfig
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.jobs import content_key, write_json
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.finetune import FinetuneParams, begin_reader, finetune
 from synctalk.training.loop import write_curves
 from synctalk.training.processes import begin_training, leads, shared_scratch
-from synctalk.training.text import Tokenizer
 
 
 def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, readings: Path, metrics: Path) -> None:

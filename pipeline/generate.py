@@ -9,10 +9,10 @@ from synctalk.checkpoints.typed import load_generator
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
 from synctalk.generation.corpus import GenerateParams, generate_corpus
-from synctalk.jobs import content_key, scratch
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.device import set_threads
+from synctalk.runtime.jobs import content_key, scratch
 from synctalk.shards.read import ShardSet
-from synctalk.training.processes import set_threads
 
 
 def main(method: str, model: Path, index: Path, shards: Path, out: Path) -> None:

@@ -8,7 +8,7 @@ from pipeline.stage import run
 from synctalk.corpora.index import index_corpus
 from synctalk.corpora.manifest import require_current
 from synctalk.corpora.params import CorpusParams, IndexParams
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
 
 
 def main(corpus: str, root: Path, out: Path) -> None:

@@ -12,15 +12,15 @@ import typer
 from pipeline.stage import run
 from synctalk.corpora.manifest import changes, is_manifest, read_manifest, take_manifest
 from synctalk.corpora.params import CorpusParams
-from synctalk.params import load
+from synctalk.params.read import load
 
 
 def main() -> None:
-    """Write the manifest of every corpus whose `watch` in params.yaml is one, and say what has changed."""
+    """Write the manifest of every corpus whose `depends_on` in params.yaml is one, and say what has changed."""
     for role, corpus in load("corpora", dict[str, CorpusParams]).items():
-        if not is_manifest(corpus.watch):
+        if not is_manifest(corpus.depends_on):
             continue
-        path, new = Path(corpus.watch), take_manifest(Path(corpus.root))
+        path, new = Path(corpus.depends_on), take_manifest(Path(corpus.root))
         old = read_manifest(path) if path.exists() else ""
         temporary = path.with_name(f".{path.name}.tmp")
         path.parent.mkdir(parents=True, exist_ok=True)

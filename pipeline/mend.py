@@ -8,7 +8,7 @@ import typer
 
 from pipeline.stage import run
 from synctalk.errors import UserError
-from synctalk.lock_files import RWLOCK, mend_locks, mend_rwlock
+from synctalk.runtime.lock_files import RWLOCK, mend_locks, mend_rwlock
 
 
 def main() -> None:

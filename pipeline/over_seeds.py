@@ -22,8 +22,8 @@ from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.score import ClipScore, summarise
 from synctalk.evaluation.seeds import mean_over_seeds
-from synctalk.jobs import write_json
-from synctalk.params import entry_names, load
+from synctalk.params.read import entry_names, load
+from synctalk.runtime.jobs import write_json
 from synctalk.tables.claims import check_claims, to_json, to_page
 from synctalk.tables.setting import load_setting
 from synctalk.tables.table import ROLES, caption, method_table

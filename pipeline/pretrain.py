@@ -8,9 +8,9 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.faces.align import MouthParams
-from synctalk.jobs import content_key
 from synctalk.models.lip_reader import LipReaderConfig
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.jobs import content_key
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_labels

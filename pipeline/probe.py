@@ -7,9 +7,10 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.phones import PHONEMES, read_phonemes
-from synctalk.jobs import write_json
 from synctalk.models.lip_reader import LipReaderConfig
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.device import set_threads
+from synctalk.runtime.jobs import write_json
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_clusters
@@ -24,7 +25,6 @@ from synctalk.training.probe import (
     true_phones,
     write_probe,
 )
-from synctalk.training.processes import set_threads
 
 
 def main(shards: str, clusters: Path, models: Path, out: Path, metrics: Path) -> None:

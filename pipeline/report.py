@@ -12,11 +12,8 @@ from synctalk.corpora.records import read_clips
 from synctalk.evaluation.external import match_samples
 from synctalk.evaluation.score import takes_of
 from synctalk.faces.extract import CropParams
-from synctalk.params import entry_names, load, load_entry
-from synctalk.shards.read import ShardSet
-from synctalk.tables.external import load_external
-from synctalk.tables.paper_figures import METHOD_NAMES
-from synctalk.tables.report import (
+from synctalk.params.read import entry_names, load, load_entry
+from synctalk.report.report import (
     ClipView,
     ReportParams,
     choose_clips,
@@ -31,6 +28,9 @@ from synctalk.tables.report import (
     table_rows,
     take_view,
 )
+from synctalk.shards.read import ShardSet
+from synctalk.tables.external import load_external
+from synctalk.tables.paper_figures import METHOD_NAMES
 from synctalk.tables.setting import TEST_CORPORA, load_setting
 from synctalk.tables.table import ROLES, Intervals, caption, method_table, reader_table, study_caption, study_table
 

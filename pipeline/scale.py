@@ -21,7 +21,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from pipeline.stage import run
 from synctalk.errors import UserError
-from synctalk.params import PARAMS, read_yaml
+from synctalk.params.read import PARAMS, read_yaml
 
 SCALES = Path(__file__).parent / "scales"
 DEFAULT = "demo"
@@ -126,7 +126,7 @@ def main(
     name: Annotated[str, typer.Argument(help="demo, gpu, large, paper or tiny; nothing: say which one is set.")] = "",
 ) -> None:
     """Write the values of a scale into params.yaml, and check the file; without NAME its inputs too."""
-    from synctalk.schema import check, require_inputs
+    from synctalk.params.schema import check, require_inputs
 
     if name:
         apply_scale(name)

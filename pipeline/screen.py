@@ -8,7 +8,7 @@ from pipeline.stage import run
 from synctalk.corpora.manifest import require_current
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import ClipTable
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
 from synctalk.screening.corpus import screen_corpus
 from synctalk.screening.params import ScreenerParams, ScreenParams
 

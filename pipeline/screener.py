@@ -10,13 +10,13 @@ from synctalk.checkpoints.typed import load_syncnet
 from synctalk.corpora.manifest import require_current
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import ClipTable
-from synctalk.jobs import digest, scratch
-from synctalk.params import load, load_entry
-from synctalk.parts import n_parts_in, part_path
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.device import set_threads
+from synctalk.runtime.jobs import digest, scratch
+from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.screening.params import ScreenerParams, ScreenParams
 from synctalk.screening.screener import Source, train_screener
 from synctalk.training.loop import write_curves
-from synctalk.training.processes import set_threads
 
 
 def main(index: Path, crops: Path, out: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import typer
 
 from synctalk.errors import UserError, no_room
-from synctalk.jobs import STATE_DIR
-from synctalk.lock_files import keep_locks
-from synctalk.workers import die_with_parent
+from synctalk.runtime.jobs import STATE_DIR
+from synctalk.runtime.lock_files import keep_locks
+from synctalk.runtime.workers import die_with_parent
 
 TIMINGS = STATE_DIR / "timings.jsonl"
 Recipe = TypeVar("Recipe")

@@ -7,8 +7,8 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.synthesize import synthesize
-from synctalk.jobs import n_workers
-from synctalk.params import load_entry
+from synctalk.params.read import load_entry
+from synctalk.runtime.jobs import n_workers
 
 
 def main(corpus: str, root: Path) -> None:

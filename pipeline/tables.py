@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from pipeline.stage import run
-from synctalk.params import entry_names
+from synctalk.params.read import entry_names
 from synctalk.tables.external import load_external
 from synctalk.tables.setting import load_setting
 from synctalk.tables.table import (

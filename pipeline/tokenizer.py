@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.corpora.records import read_clips
-from synctalk.params import load
-from synctalk.training.text import TokenizerParams, train_tokenizer
+from synctalk.features.tokens import TokenizerParams, train_tokenizer
+from synctalk.params.read import load
 
 
 def main(index: Path, out: Path) -> None:

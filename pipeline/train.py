@@ -11,18 +11,18 @@ from pipeline.stage import run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_supervisor
 from synctalk.faces.align import MouthParams
-from synctalk.jobs import content_key
-from synctalk.models.sync_expert import SyncNetColor
-from synctalk.params import load, load_entry
+from synctalk.features.tokens import Tokenizer
+from synctalk.models.wav2lip_expert import Wav2LipExpert
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.jobs import content_key
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.lip_sync import LipSyncSupervisor
 from synctalk.training.loop import write_curves
 from synctalk.training.networks import NetworkParams
 from synctalk.training.processes import begin_training, leads, shared_scratch
 from synctalk.training.supervisor import Supervisor, require_mouth
 from synctalk.training.talking import MethodParams, TrainParams, begin_generator, train_generator
-from synctalk.training.text import Tokenizer
+from synctalk.training.wav2lip_expert import Wav2LipSupervisor
 
 
 def main(
@@ -41,9 +41,9 @@ def main(
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
     network = load_supervisor(supervisor / "model.safetensors")
     model, discriminator = begin_generator(config, entry.network, network, start, seed=seed)
-    if not isinstance(network, SyncNetColor):
+    if not isinstance(network, Wav2LipExpert):
         require_mouth(supervisor / "model.safetensors", crop, load_entry("crop", "mouth", MouthParams))
-    watcher = LipSyncSupervisor(network) if isinstance(network, SyncNetColor) else Supervisor(network, samples, crop)
+    watcher = Wav2LipSupervisor(network) if isinstance(network, Wav2LipExpert) else Supervisor(network, samples, crop)
     began_with = [*content_key(supervisor, start), samples.shards.digest]
     with shared_scratch(f"train-{method}", params, entry, config, seed, began_with) as folder:
         state = train_generator(

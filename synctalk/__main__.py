@@ -1,5 +1,5 @@
 """`python -m synctalk`: the command line."""
 
-from synctalk.cli import main
+from synctalk.cli.app import main
 
 main()

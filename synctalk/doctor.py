@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from synctalk.errors import ClipError, UserError
-from synctalk.lock_files import LOCK_FILES, is_whole
-from synctalk.params import PARAMS, load, read_yaml
+from synctalk.params.read import PARAMS, load, read_yaml
+from synctalk.runtime.lock_files import LOCK_FILES, is_whole
 from synctalk.timebase import FPS, SAMPLE_RATE
 
 MIN_PYTHON, MIN_FREE_GB = (3, 11), 10.0
@@ -72,18 +72,18 @@ def check_torch() -> Finding:
     import torch
 
     from synctalk.features.torchaudio_cpu import load_torchaudio
-    from synctalk.training.processes import device
+    from synctalk.runtime.device import torch_device
 
     found = f"torch {torch.__version__}, torchaudio {load_torchaudio().__version__}"
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-        return Finding("torch", State.OK, f"{found}; {name}, {memory:.0f} GiB; training runs on {device()}")
+        return Finding("torch", State.OK, f"{found}; {name}, {memory:.0f} GiB; training runs on {torch_device()}")
     if torch.version.cuda:
         return Finding(
             "torch", State.NOTE, f"{found}; built for CUDA {torch.version.cuda}, no GPU is seen", "look at nvidia-smi"
         )
-    return Finding("torch", State.OK, f"{found}; no CUDA in this build, training runs on {device()}")
+    return Finding("torch", State.OK, f"{found}; no CUDA in this build, training runs on {torch_device()}")
 
 
 def check_decoders() -> Finding:
@@ -169,7 +169,7 @@ def check_detectors() -> list[Finding]:
 
 def check_params() -> Finding:
     """params.yaml against its schema, and what it says of the corpora against the disk."""
-    from synctalk.schema import check
+    from synctalk.params.schema import check
 
     check(PARAMS)
     data = read_yaml(PARAMS)
@@ -262,7 +262,7 @@ def check_disk() -> Finding:
 
 def check_machine() -> Finding:
     """Cores, and the settings that the environment makes."""
-    from synctalk.jobs import executor, n_workers
+    from synctalk.runtime.jobs import executor, n_workers
 
     found = f"{os.cpu_count()} cores; {n_workers()} workers, by {executor()}"
     settings = sorted(name for name in os.environ if name.startswith("SYNCTALK_"))

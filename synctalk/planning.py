@@ -34,13 +34,13 @@ from synctalk.faces.detect import Detector, DetectorParams, make_detector
 from synctalk.faces.extract import CropParams, audio_origin_s, crop_clip
 from synctalk.features.extract import extract_features
 from synctalk.media import read_audio
-from synctalk.params import load, load_entry
-from synctalk.parts import CLIP_TRIES, clip_limit_s
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.parts import CLIP_TRIES, clip_limit_s
+from synctalk.runtime.workers import Lost, WorkerPool
 from synctalk.shards.corpus import ShardParams, iter_index
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, Crop, crop_to_row, npy
 from synctalk.shards.write import ShardWriter
 from synctalk.timebase import FPS
-from synctalk.workers import Crew, Lost
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ UNNAMED = CorpusParams(
     detector="yunet",
     members=("faces", "mouth", "fbank", "mfcc"),
     max_segment_s=16.0,
-    watch="manifest",
+    depends_on="manifest",
 )
 """Of a corpus that params.yaml does not have: all that training looks at; long clips are cut as auto_avsr cuts them."""
 
@@ -306,10 +306,10 @@ def _work(indexed: _Trial, job: Job) -> _Trial:
     return replace(indexed, n_samples=len(kept), seconds=seconds, n_bytes=n_bytes, rejected=indexed.rejected + dropped)
 
 
-def _guarded(crew: Crew, function: Callable[[T], _Trial], items: Sequence[T], stage: str) -> list[_Trial]:
+def _guarded(pool: WorkerPool, function: Callable[[T], _Trial], items: Sequence[T], stage: str) -> list[_Trial]:
     """`function` over `items`; one that hangs or crashes is a dropped clip that took its time."""
     limit_s = clip_limit_s()
-    results = crew.map(function, items, limit_s=limit_s, tries=CLIP_TRIES)
+    results = pool.map(function, items, limit_s=limit_s, tries=CLIP_TRIES)
     return [
         _Trial(seconds={stage: limit_s * CLIP_TRIES}, rejected=(one.reason,)) if isinstance(one, Lost) else one
         for one in results
@@ -363,12 +363,12 @@ def plan_corpus(job: Job, sampling: Sampling, workers: int, machines: int) -> Pl
         make_detector(job.corpus.detector, wanted)
     listing = list_corpus(job.corpus.layout, job.root, max(sampling.n_probed, sampling.n_tried), sampling.seed)
     n_all = listing.n_clips
-    with Crew(1, daemon=True) as crew:
+    with WorkerPool(1, daemon=True) as pool:
         index, work = partial(_index, job=job), partial(_work, job=job)
         # the first call of each imports libraries and loads the detector, once a worker
-        _guarded(crew, work, _guarded(crew, index, listing.sample[:1], "index"), "crop")
-        probed = _guarded(crew, index, listing.sample, "index")
-        tried = _guarded(crew, work, probed[: sampling.n_tried], "crop")
+        _guarded(pool, work, _guarded(pool, index, listing.sample[:1], "index"), "crop")
+        probed = _guarded(pool, index, listing.sample, "index")
+        tried = _guarded(pool, work, probed[: sampling.n_tried], "crop")
     frames = [one.n_frames for one in probed[: sampling.n_tried]]
     reasons = Counter(str(reason) for one in tried for reason in one.rejected)
     if not sum(frames):

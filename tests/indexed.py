@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from synctalk import jobs
 from synctalk.corpora.index import index_corpus
 from synctalk.corpora.records import Clip, Rejected, read_clips, read_rejected
+from synctalk.runtime import jobs
 
 
 @dataclass(frozen=True)

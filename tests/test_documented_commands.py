@@ -10,7 +10,7 @@ import pytest
 import typer
 from root import ROOT
 
-from synctalk.cli import app
+from synctalk.cli.app import app
 
 PAGES = ("README.md", "CONTRIBUTING.md")
 

@@ -70,7 +70,7 @@ def test_the_corpus_is_indexed_by_its_stage(patched: Patched, tmp_path: Path) ->
         write_video(made, rng.integers(0, 256, (n_frames, 64, 64, 3), np.uint8), audio=sound)
         made.rename(made.with_suffix(".flv"))
     params = yaml.load((patched.root / "params.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
-    params["corpora"]["lrs2"] |= {"layout": "crema_d", "root": str(corpus), "watch": str(corpus)}
+    params["corpora"]["lrs2"] |= {"layout": "crema_d", "root": str(corpus), "depends_on": str(corpus)}
     (patched.root / "params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     patched.python("-m", "pipeline.index", "lrs2", str(corpus), "data/index/lrs2")
     rows = pq.read_table(patched.root / "data/index/lrs2/clips.parquet").to_pylist()

@@ -23,7 +23,7 @@ from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.detect import read_published_track
 from synctalk.generation.corpus import generated_path
 from synctalk.media import probe, write_video
-from synctalk.params import read_yaml
+from synctalk.params.read import read_yaml
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import INDEX_SCHEMA, IndexRow
 from synctalk.shards.stream import read_stretch

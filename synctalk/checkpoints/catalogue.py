@@ -46,7 +46,7 @@ PUBLISHED = (
     Published("TalkLip (g), TalkLip (g+c)", "talklip", "TalkLip's generator", NO_LICENCE, TALKLIP_AT),
     Published("discriminator of TalkLip", "talklip_disc", "TalkLip's discriminator", NO_LICENCE, TALKLIP_AT),
     Published("wav2lip.pth, wav2lip_gan.pth", "wav2lip", "Wav2Lip's generator", WAV2LIP, WAV2LIP_AT),
-    Published("lipsync_expert.pth", "wav2lip_sync", "Wav2Lip's sync expert", WAV2LIP, WAV2LIP_AT),
+    Published("lipsync_expert.pth", "wav2lip_expert", "Wav2Lip's sync expert", WAV2LIP, WAV2LIP_AT),
     Published("visual_quality_disc.pth", "wav2lip_disc", "Wav2Lip's discriminator", WAV2LIP, WAV2LIP_AT),
     Published(
         "vsr_trlrs3_base.pth, vsr_trlrs2lrs3vox2avsp_base.pth",

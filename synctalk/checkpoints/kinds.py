@@ -16,9 +16,9 @@ from synctalk.models.conformer import Conformer, ConformerConfig
 from synctalk.models.discriminator import DiscriminatorConfig, FaceDiscriminator
 from synctalk.models.generator import GeneratorConfig, TalkLipGenerator, Wav2LipConfig, Wav2LipGenerator
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
-from synctalk.models.sync_expert import SyncExpertConfig, SyncNetColor
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig
+from synctalk.models.wav2lip_expert import Wav2LipExpert, Wav2LipExpertConfig
 
 ENCODER_LEFTOVERS = ("mask_emb", "label_embs_concat", "final_proj.")
 """Entries of AV-HuBERT's pre-training head, which stay behind in fine-tuned files."""
@@ -98,10 +98,10 @@ KINDS: dict[str, Kind] = {
         sizes=sizes.wav2lip_sizes,
         marks=("face_decoder_blocks.", "audio_encoder.0."),
     ),
-    "wav2lip_sync": Kind(
-        network=SyncNetColor,
-        configs={"config": SyncExpertConfig},
-        sizes=sizes.sync_expert_sizes,
+    "wav2lip_expert": Kind(
+        network=Wav2LipExpert,
+        configs={"config": Wav2LipExpertConfig},
+        sizes=sizes.wav2lip_expert_sizes,
         marks=("face_encoder.",),
     ),
     "wav2lip_disc": DISCRIMINATOR,

@@ -18,8 +18,8 @@ from synctalk.models.discriminator import DiscriminatorConfig
 from synctalk.models.generator import GeneratorConfig, Wav2LipConfig
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.models.resnet import FrontEndConfig
-from synctalk.models.sync_expert import SyncExpertConfig
 from synctalk.models.syncnet import SyncNetConfig
+from synctalk.models.wav2lip_expert import Wav2LipExpertConfig
 
 Arguments = dict[str, Any]
 
@@ -76,12 +76,12 @@ def wav2lip_sizes(file: PeerFile) -> Arguments:
     return {"config": Wav2LipConfig(image=_generator(file.state), mel_widths=(mel[0], mel[3], mel[6], mel[9]))}
 
 
-def sync_expert_sizes(file: PeerFile) -> Arguments:
+def wav2lip_expert_sizes(file: PeerFile) -> Arguments:
     """Wav2Lip's lip-sync expert."""
     face = _conv_widths(file.state, "face_encoder.{}.conv_block.0.weight")
     mel = _conv_widths(file.state, "audio_encoder.{}.conv_block.0.weight")
     return {
-        "config": SyncExpertConfig(
+        "config": Wav2LipExpertConfig(
             face_widths=(face[0], face[1], face[4], face[8], face[11]),
             mel_widths=(mel[0], mel[3], mel[6], mel[9]),
             d_embedding=face[14],

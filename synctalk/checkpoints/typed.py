@@ -16,8 +16,8 @@ from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.conformer import Conformer
 from synctalk.models.generator import FaceGenerator
 from synctalk.models.lip_reader import LipReader
-from synctalk.models.sync_expert import SyncNetColor
 from synctalk.models.syncnet import SyncNet
+from synctalk.models.wav2lip_expert import Wav2LipExpert
 
 __all__ = [
     "kind_of",
@@ -26,10 +26,10 @@ __all__ = [
     "load_conformer",
     "load_generator",
     "load_lip_reader",
-    "load_lip_sync_expert",
     "load_published_lip_reader",
     "load_supervisor",
     "load_syncnet",
+    "load_wav2lip_expert",
 ]
 
 N = TypeVar("N", bound=nn.Module)
@@ -65,23 +65,23 @@ def load_syncnet(path: Path) -> SyncNet:
     return _load(SyncNet, "syncnet", path)
 
 
-def load_supervisor(path: Path) -> AVSyncNet | SyncNetColor:
+def load_supervisor(path: Path) -> AVSyncNet | Wav2LipExpert:
     """A network that watches generated faces, in a file of ours: a reader, or Wav2Lip's sync expert; see `load`.
 
     Raises:
         UserError: as `load`, or another kind of network.
     """
     kind = kind_of(path)
-    if kind == "wav2lip_sync":
-        return load_lip_sync_expert(path)
+    if kind == "wav2lip_expert":
+        return load_wav2lip_expert(path)
     if kind != "av_syncnet":
         raise UserError(path, f"holds weights of {kind}, which supervises nothing")
     return load_av_syncnet(path)
 
 
-def load_lip_sync_expert(path: Path) -> SyncNetColor:
+def load_wav2lip_expert(path: Path) -> Wav2LipExpert:
     """Wav2Lip's sync expert; see `load`."""
-    return _load(SyncNetColor, "wav2lip_sync", path)
+    return _load(Wav2LipExpert, "wav2lip_expert", path)
 
 
 def load_generator(path: Path) -> FaceGenerator:

@@ -21,8 +21,8 @@ from synctalk.corpora.records import (
 )
 from synctalk.corpora.segments import cut_clip
 from synctalk.corpora.spill import Spill
-from synctalk.jobs import digest, publish, scratch
-from synctalk.parts import PartStage, Row, Tally, make_parts, part_path, rejected_of, require_keep_rate
+from synctalk.runtime.jobs import digest, publish, scratch
+from synctalk.runtime.parts import PartStage, Row, Tally, make_parts, part_path, rejected_of, require_keep_rate
 
 CLIPS_PER_PART = 64
 """A third of a second's probing."""

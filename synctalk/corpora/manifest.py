@@ -15,10 +15,10 @@ from pathlib import Path
 
 from synctalk.corpora.params import CorpusParams
 from synctalk.errors import UserError
-from synctalk.params import PARAMS, SYNTHETIC
+from synctalk.params.read import PARAMS, SYNTHETIC
 
 SUFFIX = ".jsonl"
-"""By which `corpora.<role>.watch` names a manifest and not the root itself."""
+"""By which `corpora.<role>.depends_on` names a manifest and not the root itself."""
 
 MEND = "run `python -m pipeline.manifest`"
 
@@ -40,9 +40,9 @@ class Changes:
         return f"{counts}, such as {self.example}" if self.example else counts
 
 
-def is_manifest(watch: str) -> bool:
-    """Whether `corpora.<role>.watch` names a manifest."""
-    return watch.endswith(SUFFIX)
+def is_manifest(depends_on: str) -> bool:
+    """Whether `corpora.<role>.depends_on` names a manifest."""
+    return depends_on.endswith(SUFFIX)
 
 
 def take_manifest(root: Path) -> str:
@@ -122,18 +122,18 @@ def read_manifest(path: Path) -> str:
     return text
 
 
-def require_watch(role: str, entry: CorpusParams) -> None:
+def require_depends_on(role: str, entry: CorpusParams) -> None:
     """Check that DVC watches a corpus by its root or by a manifest; a synthetic one, which it makes, by its root.
 
     Raises:
         UserError: it does not.
     """
     own = not Path(entry.root).is_relative_to(SYNTHETIC)
-    if entry.watch != entry.root and not (own and is_manifest(entry.watch)):
+    if entry.depends_on != entry.root and not (own and is_manifest(entry.depends_on)):
         raise UserError(
             PARAMS,
-            f"corpora.{role}.watch is {entry.watch!r}, the root is {entry.root!r}",
-            f"set both to the same folder, or watch a corpus of your own by a manifest ({SUFFIX})",
+            f"corpora.{role}.depends_on is {entry.depends_on!r}, the root is {entry.root!r}",
+            f"set both to the same folder, or let a corpus of your own depend on a manifest ({SUFFIX})",
         )
 
 
@@ -141,11 +141,11 @@ def require_current(role: str, entry: CorpusParams, root: Path) -> None:
     """Check that what DVC watches of the corpus in `root` tells of the files that are there.
 
     Raises:
-        UserError: as `require_watch`; or the manifest is missing or out of date.
+        UserError: as `require_depends_on`; or the manifest is missing or out of date.
     """
-    require_watch(role, entry)
-    if not is_manifest(entry.watch):
+    require_depends_on(role, entry)
+    if not is_manifest(entry.depends_on):
         return
-    old, new = read_manifest(Path(entry.watch)), take_manifest(root)
+    old, new = read_manifest(Path(entry.depends_on)), take_manifest(root)
     if old != new:
-        raise UserError(entry.watch, f"is out of date: {changes(old, new)}", MEND)
+        raise UserError(entry.depends_on, f"is out of date: {changes(old, new)}", MEND)

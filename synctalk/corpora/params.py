@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from synctalk.section import section
+from synctalk.params.section import section
 
 Member = Literal["faces", "mouth", "fbank", "mfcc", "mel"]
 
@@ -23,7 +23,7 @@ class CorpusParams:
 
     root: str
     """Folder: made by the pipeline where it is data/synthetic/<role>, else the user's."""
-    watch: str
+    depends_on: str
     """What DVC watches to notice a change: the root itself, every file of it, or a manifest (.jsonl) of a large one."""
     layout: str
     """How the folder is read: a key of `corpora.layouts.READERS`."""

@@ -21,12 +21,12 @@ from synctalk.evaluation.score import (
     write_scores,
 )
 from synctalk.faces.extract import CropParams
-from synctalk.jobs import write_json
+from synctalk.features.tokens import CONFORMER_FILES, Tokenizer, Units
 from synctalk.models.sync_scorer import SyncScorer
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
+from synctalk.runtime.jobs import write_json
 from synctalk.shards.read import ShardSet
-from synctalk.training.sync_expert import SyncExpertParams
-from synctalk.training.text import CONFORMER_FILES, Tokenizer, Units
+from synctalk.training.syncnet import SyncNetParams
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ def load_bench(judges: Path) -> Bench:
         UserError: params.yaml or a judge is missing or broken.
     """
     params, sizes, crop = load("evaluate", EvaluateParams), load("crop", CropParams), load("mouth_crop", int)
-    net = SyncScorer(load_syncnet(judges / "sync_expert" / "model.safetensors"), params.sync_dtype)
+    net = SyncScorer(load_syncnet(judges / "syncnet" / "model.safetensors"), params.sync_dtype)
     weights, model, units = (judges / "conformer" / file for file in CONFORMER_FILES)
     return Bench(
         params=params,
         face_size=sizes.face_size,
         mouth_size=sizes.mouth.size,
         crop=crop,
-        sync=SyncJudge(net, load("sync_expert", SyncExpertParams).view, params.jpeg),
+        sync=SyncJudge(net, load("syncnet", SyncNetParams).view, params.jpeg),
         conformer=ConformerJudge(load_conformer(weights), Units.load(model, units), crop, params.joint_beam),
         folder=judges,
     )

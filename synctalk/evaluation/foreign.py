@@ -31,7 +31,7 @@ from synctalk.features import mfcc
 from synctalk.media import read_audio
 from synctalk.models.syncnet import LIP_WINDOW, SyncNetConfig
 from synctalk.timebase import n_whole_frames
-from synctalk.training.sync_expert import View
+from synctalk.training.syncnet import View
 
 PICTURE_BYTES = 2**26
 """What the sync judge is shown of a clip comes ready from the process that decoded it, up to so many bytes: 17 s of

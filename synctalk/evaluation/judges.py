@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synctalk.features.roi_input import roi_input
-from synctalk.jobs import progress_bar
+from synctalk.features.tokens import Tokenizer, Units
 from synctalk.metrics.lse import LipSync, lse
 from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
 from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig, joint_beam_search
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.models.sync_scorer import SyncScorer
+from synctalk.runtime.device import torch_device
+from synctalk.runtime.jobs import progress_bar
 from synctalk.training.data import pad_stack
-from synctalk.training.processes import device
-from synctalk.training.text import Tokenizer, Units
 
 READ_BATCH = 16
 """Clips that the observer reads at a time, at most."""
@@ -43,7 +43,7 @@ def sync_embeddings(
     n_samples: int,
 ) -> SyncEmbeddings:
     """Embeddings of a clip, whose pictures uint8 [C, H, W] may come one by one; see `SyncScorer.embed`."""
-    scorer.to(device())
+    scorer.to(torch_device())
     lip, audio = scorer.embed(map(torch.from_numpy, pictures), torch.from_numpy(mfcc), n_samples)
     return SyncEmbeddings(lip, audio)
 
@@ -72,15 +72,15 @@ def read_lips(
     model: LipReader, tokenizer: Tokenizer, mouths: Sequence[NDArray[np.uint8]], crop: int, beam: BeamConfig
 ) -> list[str]:
     """Transcripts of grey mouth regions uint8 [T, R, R], by beam search on the video alone; in the order given."""
-    place = device()
-    model.to(place)
+    device = torch_device()
+    model.to(device)
     texts = [""] * len(mouths)
     batches = read_batches([len(mouth) for mouth in mouths], model.config, beam)
     for numbers in progress_bar(iterable=batches, desc="read lips", unit="batch"):
         n_frames = torch.tensor([len(mouths[number]) for number in numbers])
         video = pad_stack([torch.from_numpy(roi_input(mouths[number], crop)) for number in numbers])[:, None]
-        padding = (torch.arange(video.shape[2])[None] >= n_frames[:, None]).to(place)
-        encoding = model.encode(None, video.to(place), padding)
+        padding = (torch.arange(video.shape[2])[None] >= n_frames[:, None]).to(device)
+        encoding = model.encode(None, video.to(device), padding)
         for number, hypotheses in zip(numbers, beam_search(model, encoding, padding, beam), strict=True):
             texts[number] = tokenizer.decode(hypotheses[0].tokens.tolist())
     return texts
@@ -115,18 +115,18 @@ def read_by_conformer(
     it knows the words, and says how likely the lips make them. One clip at a time, for the Conformer's convolutions see
     the padding of a batch.
     """
-    place = device()
-    model.to(place).eval()
+    device = torch_device()
+    model.to(device).eval()
     readings = []
     pairs = zip(mouths, transcripts, strict=True)
     for mouth, transcript in progress_bar(iterable=pairs, desc="read by the conformer", unit="clip", total=len(mouths)):
-        video = torch.from_numpy(roi_input(mouth, crop))[None, None].to(place)
+        video = torch.from_numpy(roi_input(mouth, crop))[None, None].to(device)
         encoding = model.encode(video)
         free = joint_beam_search(model, encoding[0], beam)[0].tokens.tolist()
         forced = None
         if transcript is not None:
             tokens = units.encode(transcript)
-            given = torch.tensor([[model.config.eos, *tokens]], device=place)
+            given = torch.tensor([[model.config.eos, *tokens]], device=device)
             likeliest = model.decoder(given, encoding, None)[0, : len(tokens)].argmax(-1)
             forced = units.decode(likeliest.tolist())
         readings.append(ConformerReading(forced, units.decode(free)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.models.sync_scorer import ScoringDtype
-from synctalk.section import section
+from synctalk.params.section import section
 
 
 @section

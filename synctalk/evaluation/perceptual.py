@@ -24,8 +24,8 @@ from synctalk.evaluation.frames import Frames
 from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception
 from synctalk.evaluation.lpips import LPIPS, load_lpips
 from synctalk.evaluation.pairs import Pair
-from synctalk.jobs import progress_bar
-from synctalk.training.processes import device
+from synctalk.runtime.device import torch_device
+from synctalk.runtime.jobs import progress_bar
 
 BATCH = 16
 """Frames at a time."""
@@ -132,8 +132,8 @@ def perceive(
     Raises:
         UndecodedError: a video changed since it was scored.
     """
-    place = device()
-    nets = [net.to(place) for net in (lpips, inception) if net is not None]
+    device = torch_device()
+    nets = [net.to(device) for net in (lpips, inception) if net is not None]
     clips, moments = [], (Moments(D_FEATURES), Moments(D_FEATURES)) if inception is not None else None
     for pair in progress_bar(iterable=pairs, desc="LPIPS, FID", unit="clip") if nets else ():
         if pair.reference is None or not pair.comparable:
@@ -142,7 +142,7 @@ def perceive(
         if made.shape != real.shape:
             continue
         distances: list[float] = []
-        for batch in _batches(made, real, place):
+        for batch in _batches(made, real, device):
             if lpips is not None:
                 distances += lpips(*batch).tolist()
             if moments is not None and inception is not None:
@@ -154,12 +154,12 @@ def perceive(
     return clips, Fid(frechet_distance(*moments), moments[0].n) if moments is not None and enough else None
 
 
-def _batches(made: Frames, real: Frames, place: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(made: Frames, real: Frames, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Frames that both have, RGB uint8 [N, 3, H, W] each."""
     both = zip(made, real, strict=False)
     while rows := list(islice(both, BATCH)):
         generated, truth = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*rows, strict=True))
-        yield generated.to(place), truth.to(place)
+        yield generated.to(device), truth.to(device)
 
 
 def mean_lpips(clips: Sequence[ClipLpips]) -> Interval:

@@ -18,14 +18,14 @@ from synctalk.corpora.records import Clip
 from synctalk.faces.align import crop_mouth
 from synctalk.faces.crop import crop_face, mouth_region, syncnet_crops
 from synctalk.faces.extract import audio_origin_s
-from synctalk.features import mfcc, sound_from
+from synctalk.features import mfcc, pcm_from
 from synctalk.media import dumped, probe, read_audio, read_video
 from synctalk.metrics.image import Image as Picture
 from synctalk.metrics.image import psnr, psnr_uint8, ssim
 from synctalk.models.syncnet import SyncNetConfig
 from synctalk.shards.read import Sample
 from synctalk.timebase import n_samples
-from synctalk.training.sync_expert import View, judge_pictures
+from synctalk.training.syncnet import View, judge_pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +223,7 @@ def film_frames(take: Take) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
         info = probe(take.generated)
         pcm = read_audio(take.generated, info.video.start_s if info.video else 0.0)
     if _has_all(take):
-        pcm = sound_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
+        pcm = pcm_from(pcm, row.audio_start)[: n_samples(row.n_frames)]
     return _frames(take), pcm
 
 

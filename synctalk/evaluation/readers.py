@@ -14,15 +14,15 @@ import torch
 from synctalk.corpora.records import write_table
 from synctalk.evaluation.bootstrap import ratio_interval
 from synctalk.evaluation.judges import read_by_conformer, read_lips
-from synctalk.jobs import progress_bar
+from synctalk.features.tokens import Tokenizer, Units
 from synctalk.metrics.wer import word_edits
 from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig
+from synctalk.runtime.device import torch_device
+from synctalk.runtime.jobs import progress_bar
 from synctalk.training.data import SampleCache, speech_batch
-from synctalk.training.processes import device
-from synctalk.training.text import Tokenizer, Units
 
 ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")
 
@@ -61,18 +61,18 @@ def alignment_figures(model: AVSyncNet, samples: SampleCache, crop: int) -> dict
 
     Retrieval, audio to video: the share of frames whose own f^v is the nearest to f^a of all frames of the clip.
     """
-    place = device()
-    model.to(place).eval()
+    device = torch_device()
+    model.to(device).eval()
     figures: dict[str, list[float]] = {"paired_l1": [], "unpaired_l1": [], "retrieval": []}
     for number in progress_bar(iterable=range(len(samples)), desc="alignment", unit="clip"):
         batch = speech_batch(samples, [number], crop=crop)
-        audio = model.comparable(model.encode(batch.audio.to(place), None))[0]
-        video = model.comparable(model.encode(None, batch.video.to(place)))[0]
+        audio = model.comparable(model.encode(batch.audio.to(device), None))[0]
+        video = model.comparable(model.encode(None, batch.video.to(device)))[0]
         distance = torch.cdist(video, audio, p=1) / audio.shape[-1]
         n = len(distance)
         figures["paired_l1"].append(float(distance.diagonal().mean()))
         figures["unpaired_l1"].append(float((distance.sum() - distance.diagonal().sum()) / (n * (n - 1))))
-        right = distance.argmin(0) == torch.arange(n, device=place)
+        right = distance.argmin(0) == torch.arange(n, device=device)
         figures["retrieval"].append(float(right.float().mean()))
     return figures
 

@@ -18,8 +18,8 @@ from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_by_conformer, read_lips, sync_embeddings
 from synctalk.evaluation.pictures import IMAGE_SCORES, Footage, ImageScores, Take, film
+from synctalk.features.tokens import Tokenizer, Units
 from synctalk.generation.corpus import generated_path
-from synctalk.jobs import map_ordered
 from synctalk.metrics.shift import VSHIFT
 from synctalk.metrics.wer import character_edits, word_edits
 from synctalk.models.beam_search import BeamConfig
@@ -27,9 +27,9 @@ from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.sync_scorer import SyncScorer
+from synctalk.runtime.jobs import map_ordered
 from synctalk.shards.read import ShardSet
-from synctalk.training.sync_expert import View
-from synctalk.training.text import Tokenizer, Units
+from synctalk.training.syncnet import View
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,11 @@ from synctalk.evaluation.foreign import Setup
 from synctalk.evaluation.score import Judges, LipJudge, SyncJudge
 from synctalk.faces.align import PEER_WINDOW, MouthParams
 from synctalk.faces.detect import DetectorParams, check_weights
+from synctalk.features.tokens import Tokenizer
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.sync_scorer import ScoringDtype, SyncScorer
 from synctalk.training.observer import published_observer
-from synctalk.training.sync_expert import View
-from synctalk.training.text import Tokenizer
+from synctalk.training.syncnet import View
 
 Protocol = Literal["lrs", "face"]
 VIEWS: Mapping[Protocol, View] = {"lrs": "frame", "face": "tracked"}

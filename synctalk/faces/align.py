@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synctalk.section import section
+from synctalk.params.section import section
 
 CANVAS = 256
 CANVAS_ROI = 96

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.track import LANDMARKS, Detection, FaceTrack
-from synctalk.section import section
+from synctalk.params.section import section
 
 OBTAIN = {
     "yunet": "face_detection_yunet_2023mar.onnx of OpenCV's model zoo (opencv_zoo, MIT)",

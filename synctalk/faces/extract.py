@@ -23,7 +23,7 @@ from synctalk.faces.sample import Frames, sample_faces
 from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
-from synctalk.section import section
+from synctalk.params.section import section
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop
 from synctalk.timebase import FPS, n_samples

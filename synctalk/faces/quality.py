@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
-from synctalk.section import section
+from synctalk.params.section import section
 from synctalk.timebase import FPS, SAMPLES_PER_FRAME
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from synctalk.errors import ClipError, Reason
-from synctalk.section import section
+from synctalk.params.section import section
 
 MIN_LINK_IOU = 0.3
 """Two detections of neighbouring samples belong to one face when they overlap at least so much."""

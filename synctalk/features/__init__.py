@@ -4,18 +4,18 @@ Importing this package loads numpy only; python_speech_features and torchaudio a
 """
 
 from synctalk.features.align import align_to_video
+from synctalk.features.audio_input import audio_input, audio_input_of_pcm
 from synctalk.features.fbank import normalise_fbank, stacked_log_fbank
 from synctalk.features.mel import mel_spectrogram, mel_window_starts, mel_windows
 from synctalk.features.mfcc import add_deltas, mfcc, mfcc_with_deltas
 from synctalk.features.noise import mix_fbank, mix_noise
-from synctalk.features.pcm import sound_from
-from synctalk.features.sound import heard_rows, heard_sound
+from synctalk.features.pcm import pcm_from
 
 __all__ = [
     "add_deltas",
     "align_to_video",
-    "heard_rows",
-    "heard_sound",
+    "audio_input",
+    "audio_input_of_pcm",
     "mel_spectrogram",
     "mel_window_starts",
     "mel_windows",
@@ -24,6 +24,6 @@ __all__ = [
     "mix_fbank",
     "mix_noise",
     "normalise_fbank",
-    "sound_from",
+    "pcm_from",
     "stacked_log_fbank",
 ]

@@ -9,9 +9,9 @@ from pathlib import Path
 from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
-from synctalk.jobs import digest
 from synctalk.media import read_audio
-from synctalk.parts import PartStage, Row, n_parts_in, part_path, run_parts
+from synctalk.runtime.jobs import digest
+from synctalk.runtime.parts import PartStage, Row, n_parts_in, part_path, run_parts
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, npy
 from synctalk.shards.screened import audio_starts
 

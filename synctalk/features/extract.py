@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synctalk.features import align_to_video, mel_spectrogram, mfcc, sound_from, stacked_log_fbank
+from synctalk.features import align_to_video, mel_spectrogram, mfcc, pcm_from, stacked_log_fbank
 from synctalk.timebase import FBANK_PER_FRAME, FPS, MEL_RATE
 
 
@@ -23,7 +23,7 @@ def extract_features(
     Returns:
         fbank [T, 104], mfcc [13, 4 T], mel [80, floor(3.2 T)]; float32, zeros where the audio ends early.
     """
-    sound = sound_from(pcm, audio_start)
+    sound = pcm_from(pcm, audio_start)
     found: dict[str, NDArray[np.float32]] = {}
     if "fbank" in members:
         found["fbank"] = align_to_video(stacked_log_fbank(sound), n_frames)

@@ -24,7 +24,7 @@ def check_pcm(pcm: Pcm, shortest: int = 1) -> None:
         raise ValueError(f"{len(pcm)} samples are too few; at least {shortest} are needed")
 
 
-def sound_from(pcm: Pcm, start: int) -> Pcm:
+def pcm_from(pcm: Pcm, start: int) -> Pcm:
     """The samples from video frame `start` of their time line on; silence where the frame lies before the first one.
 
     The one way from a sample's `audio_start` to its sound: features, generation and evaluation read it here.

@@ -11,12 +11,12 @@ from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, UserError
 from synctalk.faces.crop import crop_faces, paste_back
 from synctalk.faces.extract import audio_origin_s
-from synctalk.features import heard_rows, sound_from
+from synctalk.features import audio_input, pcm_from
 from synctalk.generation.faces import generate_faces
-from synctalk.jobs import progress_bar, publish
 from synctalk.media import read_audio, read_video, write_video
 from synctalk.models.generator import FaceGenerator
-from synctalk.section import section
+from synctalk.params.section import section
+from synctalk.runtime.jobs import progress_bar, publish
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.timebase import n_samples
 
@@ -51,10 +51,10 @@ def generate_clip(
     span = slice(sample.row.start, sample.row.start + sample.row.n_frames)
     frames = read_video(root / clip.video, span=span).frames
     faces = crop_faces(frames, sample.boxes, model.face_size)
-    sound = heard_rows(model.hears, sample.fbank if model.hears == "fbank" else sample.mel, len(faces))
+    sound = audio_input(model.audio_kind, sample.fbank if model.audio_kind == "fbank" else sample.mel, len(faces))
     made = generate_faces(model, faces, faces[:1], sound, np.arange(len(faces)), params.batch_frames)
     pasted = (paste_back(frame, face, box) for frame, face, box in zip(frames, made, sample.boxes, strict=True))
-    pcm = sound_from(read_audio(root / clip.audio, audio_origin_s(clip)), sample.row.audio_start)
+    pcm = pcm_from(read_audio(root / clip.audio, audio_origin_s(clip)), sample.row.audio_start)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_video(out, pasted, audio=pcm[: n_samples(len(frames))], crf=params.crf, preset=params.preset)
 

@@ -24,16 +24,16 @@ from synctalk.faces.blend import blend_back, colour_map, map_colours
 from synctalk.faces.crop import crop_face, whole_boxes
 from synctalk.faces.detect import Detector
 from synctalk.faces.track import ANY_FOOTAGE, Detection, FaceTrack, grey_difference, standing_out, thumbnail
-from synctalk.features import heard_sound
-from synctalk.generation.faces import hear, make_faces
+from synctalk.features import audio_input_of_pcm
+from synctalk.generation.faces import encode_audio, make_faces
 from synctalk.generation.fit import Fit
 from synctalk.generation.people import Person, Who, choose, people
 from synctalk.generation.playback import Playback, n_held, playback, played_frames
-from synctalk.jobs import progress_bar
 from synctalk.media import iter_frames, probe, read_audio, write_video
 from synctalk.media.probe import VideoStream
 from synctalk.media.read import require_video
 from synctalk.models.generator import FaceGenerator
+from synctalk.runtime.jobs import progress_bar
 from synctalk.timebase import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 
 BATCH_FRAMES = 64
@@ -122,7 +122,7 @@ def chosen_tracks(shots: list[list[Person]], who: Who) -> list[FaceTrack]:
     return [track for found in shots for person in choose(found, who) for track in person]
 
 
-def hear_all(model: FaceGenerator, pcm: NDArray[np.int16]) -> Tensor:
+def encode_long_audio(model: FaceGenerator, pcm: NDArray[np.int16]) -> Tensor:
     """The audio embedding of every frame at 25 a second that begins within `pcm` (16 kHz), [T, C].
 
     Sound of up to `WHOLE_ROWS` is heard at once; longer sound piece by piece, each with what is around it.
@@ -133,8 +133,8 @@ def hear_all(model: FaceGenerator, pcm: NDArray[np.int16]) -> Tensor:
     for start in range(0, n_rows, step):
         first, stop = max(0, start - AROUND_ROWS), min(n_rows, start + step)
         piece = pcm[first * SAMPLES_PER_FRAME : (stop + AROUND_ROWS) * SAMPLES_PER_FRAME]
-        heard = heard_sound(model.hears, piece)
-        parts.append(hear(model, heard, np.minimum(np.arange(start, stop) - first, len(heard) - 1)).cpu())
+        heard = audio_input_of_pcm(model.audio_kind, piece)
+        parts.append(encode_audio(model, heard, np.minimum(np.arange(start, stop) - first, len(heard) - 1)).cpu())
     return torch.cat(parts)
 
 
@@ -292,7 +292,7 @@ def dub(
         raise UserError(video, f"no shot has a face number {who}", f"take a number up to {most}, largest, or all")
     shown = playback(stream, len(pcm) / SAMPLE_RATE, fit)
     n_samples = round(shown.duration_s * SAMPLE_RATE)
-    embedding = hear_all(model, np.pad(pcm[:n_samples], (0, max(0, n_samples - len(pcm)))))
+    embedding = encode_long_audio(model, np.pad(pcm[:n_samples], (0, max(0, n_samples - len(pcm)))))
     made = dubbed_frames(model, video, stream, tracks, shown, embedding)
     frames = progress_bar(
         iterable=made if lossless else map(even_sides, made), total=len(shown.order), desc="dub", unit="frame"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synctalk.models.generator import FaceGenerator
 from synctalk.models.synctalklip import generator_input
-from synctalk.training.processes import device
+from synctalk.runtime.device import torch_device
 from synctalk.training.talking_data import face_tensor
 
 
@@ -35,22 +35,24 @@ def generate_faces(
         model: in eval mode.
         pose_faces: the frames to re-voice, RGB uint8 [T, S, S, 3]; their lower halves are not looked at.
         reference_faces: the same person, RGB uint8 [T, S, S, 3], or [1, S, S, 3] for all frames.
-        sound: the whole sound as the network hears it, [Ta, ...]: `features.heard_sound` or `heard_rows`.
+        sound: the whole sound as the network hears it, [Ta, ...]: `features.audio_input_of_pcm` or `audio_input`.
         rows: row of `sound` that belongs to each frame, [T].
         batch_frames: frames made at a time.
 
     Returns:
         RGB uint8 [T, S, S, 3].
     """
-    return make_faces(model, pose_faces, reference_faces, hear(model, sound, rows), batch_frames)
+    return make_faces(model, pose_faces, reference_faces, encode_audio(model, sound, rows), batch_frames)
 
 
 @torch.no_grad()  # no inference mode: weights that are moved in it can never be trained again
-def hear(model: FaceGenerator, sound: NDArray[np.float32], rows: NDArray[np.int64]) -> Tensor:
+def encode_audio(model: FaceGenerator, sound: NDArray[np.float32], rows: NDArray[np.int64]) -> Tensor:
     """Audio embeddings of frames, [T, C]; `sound` and `rows` as for `generate_faces`."""
-    place = device()
-    model.to(place)
-    return model.hear(torch.from_numpy(sound)[None].to(place), None, torch.from_numpy(rows).to(place)).embedding
+    device = torch_device()
+    model.to(device)
+    return model.encode_audio(
+        torch.from_numpy(sound)[None].to(device), None, torch.from_numpy(rows).to(device)
+    ).embedding
 
 
 @torch.no_grad()
@@ -62,13 +64,13 @@ def make_faces(
     batch_frames: int,
 ) -> NDArray[np.uint8]:
     """As `generate_faces`, from audio embeddings of the frames, [T, C]."""
-    place = device()
-    model.channels_last().to(place)
+    device = torch_device()
+    model.channels_last().to(device)
     made = []
     for start in range(0, len(pose_faces), batch_frames):
         span = slice(start, start + batch_frames)
-        pose = face_tensor(pose_faces[span]).to(place)
-        reference = face_tensor(reference_faces if len(reference_faces) == 1 else reference_faces[span]).to(place)
+        pose = face_tensor(pose_faces[span]).to(device)
+        reference = face_tensor(reference_faces if len(reference_faces) == 1 else reference_faces[span]).to(device)
         faces = generator_input(pose, reference.expand_as(pose)).contiguous(memory_format=torch.channels_last)
-        made.append(face_pixels(model.make(embedding[span].to(place), faces)))
+        made.append(face_pixels(model.make(embedding[span].to(device), faces)))
     return np.concatenate(made)

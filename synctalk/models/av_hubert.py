@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from synctalk.models.masking import SpanMasks
 from synctalk.models.resnet import FrontEndConfig, VideoFrontEnd
 from synctalk.models.transformer import EncoderLayer, recomputed
-from synctalk.section import section
+from synctalk.params.section import section
 from synctalk.timebase import STACKED_FBANK
 
 

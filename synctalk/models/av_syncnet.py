@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
-from synctalk.section import section
+from synctalk.params.section import section
 
 
 @section

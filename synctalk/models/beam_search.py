@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from synctalk.models.lip_reader import EOS, PAD, KeysValues, LipReader, LipReaderConfig
-from synctalk.section import section
+from synctalk.params.section import section
 
 
 @section

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctalk.models.resnet import FrontEndConfig, VideoFrontEnd
-from synctalk.section import section
+from synctalk.params.section import section
 
 BLANK = 0
 KeysValues = tuple[Tensor, Tensor]

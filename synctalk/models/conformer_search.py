@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synctalk.models.beam_search import Hypothesis
 from synctalk.models.conformer import BLANK, Conformer, KeysValues
-from synctalk.section import section
+from synctalk.params.section import section
 
 CANDIDATES_PER_HYPOTHESIS = 1.5
 END_MARGIN = -10.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from synctalk.models.conv_blocks import LeakyConv
-from synctalk.section import section
+from synctalk.params.section import section
 
 
 @section

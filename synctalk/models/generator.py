@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.conv_blocks import Conv, ConvTranspose, mel_encoder, residuals
-from synctalk.section import section
+from synctalk.params.section import section
 
 SKIP_EPSILON = 0.02
 """Pixels of the image skip are kept this far from 0 and 1, where evidence would be without end."""
 
 
-SoundKind = Literal["fbank", "mel"]
+AudioKind = Literal["fbank", "mel"]
 """What a generator hears, one row a frame: normalised log filterbanks [104], or mel windows [80, 16]."""
 
 
@@ -93,7 +93,7 @@ def face_decoder(config: GeneratorConfig) -> nn.ModuleList:
 
 
 @dataclass(frozen=True)
-class Heard:
+class AudioEncoding:
     """What a generator makes of the sound.
 
     Attributes:
@@ -108,11 +108,11 @@ class Heard:
 class FaceGenerator(nn.Module):
     """Masked and reference face to the skips, audio embedding to the face that says it.
 
-    A network is one of these with an audio encoder of its own: it says what it `hears`, and how. Training, generation
-    and dubbing use nothing else of it.
+    A network is one of these with an audio encoder of its own; `audio_kind` says what that encodes. Training,
+    generation and dubbing use nothing else of it.
     """
 
-    hears: ClassVar[SoundKind]
+    audio_kind: ClassVar[AudioKind]
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -134,11 +134,11 @@ class FaceGenerator(nn.Module):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         return self
 
-    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
+    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
         """Audio embeddings of the picked frames.
 
         Args:
-            sound: of whole clips, [B, T, ...] as `hears` says.
+            sound: of whole clips, [B, T, ...] as `audio_kind` says.
             padding: bool [B, T], true = padding, or None.
             frame_index: int64 [N], b·T + t of each picked frame.
         """
@@ -182,16 +182,16 @@ class FaceGenerator(nn.Module):
 class Wav2LipGenerator(FaceGenerator):
     """Wav2Lip: the audio embedding comes from a window of 16 mel columns (0.2 s)."""
 
-    hears = "mel"
+    audio_kind = "mel"
 
     def __init__(self, config: Wav2LipConfig) -> None:
         super().__init__(config.image)
         self.config = config
         self.audio_encoder = mel_encoder((*config.mel_widths, config.image.d_audio), last_residuals=1)
 
-    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
-        """As `FaceGenerator.hear`: each frame hears its own window of [B, T, 80, 16]."""
-        return Heard(self.audio_encoder(gather_frames(sound, frame_index)[:, None]).flatten(1), None)
+    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
+        """As `FaceGenerator.encode_audio`: each frame hears its own window of [B, T, 80, 16]."""
+        return AudioEncoding(self.audio_encoder(gather_frames(sound, frame_index)[:, None]).flatten(1), None)
 
     def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
         """One face a mel window.
@@ -236,7 +236,7 @@ class SyncHead(nn.Module):
 class TalkLipGenerator(FaceGenerator):
     """TalkLip and SyncTalklip: the audio embedding comes from AV-HuBERT over the whole clip."""
 
-    hears = "fbank"
+    audio_kind = "fbank"
 
     def __init__(self, config: GeneratorConfig, encoder: AVHubertConfig) -> None:
         super().__init__(config)
@@ -245,10 +245,10 @@ class TalkLipGenerator(FaceGenerator):
         self.audio_map = nn.Linear(encoder.d_model, config.d_audio)
         self.sync_net = SyncHead(encoder.d_model)
 
-    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
-        """As `FaceGenerator.hear`: normalised log filterbanks [B, T, 104]."""
+    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
+        """As `FaceGenerator.encode_audio`: normalised log filterbanks [B, T, 104]."""
         encoding = self.audio_encoder(sound, padding)
-        return Heard(self.audio_map(gather_frames(encoding, frame_index)), encoding)
+        return AudioEncoding(self.audio_map(gather_frames(encoding, frame_index)), encoding)
 
     def tune_audio_encoder(self, n_layers: int) -> None:
         """Leave a gradient in the top `n_layers` Transformer layers of AV-HuBERT and in its last norm only."""
@@ -273,7 +273,7 @@ class TalkLipGenerator(FaceGenerator):
         Returns:
             Generated faces [N, 3, H, W] and the audio encoder's output for the same frames, [N, D].
         """
-        heard = self.hear(audio, padding_mask, frame_index)
+        heard = self.encode_audio(audio, padding_mask, frame_index)
         assert heard.encoding is not None
         return self.make(heard.embedding, faces), gather_frames(heard.encoding, frame_index)
 

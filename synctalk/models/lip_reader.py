@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.transformer import DecoderLayer
-from synctalk.section import section
+from synctalk.params.section import section
 
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 """The special pieces of the AV-HuBERT recipe's SentencePiece model."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctalk.section import section
+from synctalk.params.section import section
 
 Activation = Literal["prelu", "silu"]
 SIDE, STRIDE, PADDING = 3, 2, 1

@@ -47,7 +47,7 @@ class SyncScorer(nn.Module):
         self.requires_grad_(False).eval()
 
     @property
-    def place(self) -> torch.device:
+    def device(self) -> torch.device:
         """Where its weights lie."""
         return next(self.parameters()).device
 
@@ -78,12 +78,12 @@ class SyncScorer(nn.Module):
             raise ValueError(f"the pictures and {n_samples} samples hold no window of {LIP_WINDOW} frames")
         lips = torch.cat(chunks)
         size = self._chunk_size()
-        sound = audio_windows(mfcc, 0, len(lips)).to(self.place, torch.float32)
+        sound = audio_windows(mfcc, 0, len(lips)).to(self.device, torch.float32)
         audio = torch.cat([self.audio(sound[first : first + size]).cpu() for first in range(0, len(lips), size)])
         return lips, audio
 
     def _chunk_size(self) -> int:
-        return CPU_CHUNK if self.place.type == "cpu" else GPU_CHUNK
+        return CPU_CHUNK if self.device.type == "cpu" else GPU_CHUNK
 
     def _chunks(self, pictures: Iterator[Tensor]) -> Iterator[Tensor]:
         """Frames of up to so many windows at a time; a window is there once the frame behind it has come, which leaves
@@ -100,7 +100,7 @@ class SyncScorer(nn.Module):
             yield self._moved(held[:-1])
 
     def _moved(self, frames: Sequence[Tensor]) -> Tensor:
-        return torch.stack(list(frames)).to(self.place)
+        return torch.stack(list(frames)).to(self.device)
 
 
 def _folded(tower: nn.Sequential) -> nn.Sequential:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctalk.section import section
+from synctalk.params.section import section
 from synctalk.timebase import FBANK_PER_FRAME, n_whole_frames
 
 LIP_WINDOW = 5

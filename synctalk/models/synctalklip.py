@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from synctalk.models.av_hubert import AVHubertConfig
 from synctalk.models.discriminator import DiscriminatorConfig
-from synctalk.models.generator import GeneratorConfig, Heard, TalkLipGenerator, gather_frames
-from synctalk.section import section
+from synctalk.models.generator import AudioEncoding, GeneratorConfig, TalkLipGenerator, gather_frames
+from synctalk.params.section import section
 
 
 @section
@@ -62,9 +62,9 @@ class SyncTalklip(TalkLipGenerator):
         """Take over AV-SyncNet's encoder: a state dict of `AVHubert` without its pre-training head."""
         self.audio_encoder.w2v_model.load_state_dict(encoder_state)
 
-    def hear(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> Heard:
-        """As `TalkLipGenerator.hear`, with the detail of the sound added."""
-        heard = super().hear(sound, padding, frame_index)
+    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
+        """As `TalkLipGenerator.encode_audio`, with the detail of the sound added."""
+        heard = super().encode_audio(sound, padding, frame_index)
         if not hasattr(self, "audio_detail"):
             return heard
         return replace(heard, embedding=heard.embedding + gather_frames(self.audio_detail(sound), frame_index))

@@ -17,20 +17,20 @@ from synctalk.errors import ClipError, Reason, UserError
 from synctalk.evaluation.judges import judge_sync, sync_embeddings
 from synctalk.faces.crop import syncnet_crops
 from synctalk.faces.extract import audio_origin_s
-from synctalk.features import mfcc, sound_from
-from synctalk.jobs import content_key, digest
+from synctalk.features import mfcc, pcm_from
 from synctalk.media import read_audio, read_video
 from synctalk.metrics.lse import LipSync
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import n_windows
-from synctalk.parts import PartStage, Row, Tally, n_parts_in, part_path, require_keep_rate, run_parts
+from synctalk.runtime.jobs import content_key, digest
+from synctalk.runtime.parts import PartStage, Row, Tally, n_parts_in, part_path, require_keep_rate, run_parts
 from synctalk.screening.params import NO_VIEW, STORED, ScreenParams
 from synctalk.screening.verdict import check_windows, frames_to_move
 from synctalk.shards.mosaic import decode_mosaic
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA
 from synctalk.shards.screened import write_unscreened
 from synctalk.timebase import n_samples
-from synctalk.training.sync_expert import View, judge_pictures
+from synctalk.training.syncnet import View, judge_pictures
 
 STAGE = "screen"
 
@@ -96,7 +96,7 @@ def _measure(sample: _Sample, root: Path, net: Path, view: View, min_windows: in
     Raises:
         ClipError: video or sound cannot be decoded.
     """
-    pcm = sound_from(read_audio(root / sample.clip.audio, audio_origin_s(sample.clip)), sample.start)
+    pcm = pcm_from(read_audio(root / sample.clip.audio, audio_origin_s(sample.clip)), sample.start)
     pcm = pcm[: n_samples(sample.n_frames)]
     windows = n_windows(sample.n_frames, len(pcm))
     if windows < max(1, min_windows):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from synctalk.section import section
-from synctalk.training.sync_expert import SyncExpertParams
+from synctalk.params.section import section
+from synctalk.training.syncnet import SyncNetParams
 
 STORED = {"mouth": "mouth", "face": "faces"}
 """Views that crops hold, and the column; the others are cut from the video anew."""
@@ -21,7 +21,7 @@ class ScreenerParams:
     """Of its weights and batches; another than the judge's."""
     max_clips: int
     """Clips of each corpus that it is trained on, evenly spread over the training splits."""
-    net: SyncExpertParams
+    net: SyncNetParams
     """`checkpoint` takes a SyncNet as it is (`syncnet_v2.model`, or one of ours); "" trains one here on `corpora`."""
 
 

@@ -17,17 +17,17 @@ from synctalk.corpora.records import Clip, ClipTable, iter_rows
 from synctalk.errors import UserError
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
-from synctalk.jobs import progress_bar
 from synctalk.media import read_audio
 from synctalk.models.syncnet import SyncNet
-from synctalk.parts import n_parts_in, part_path
+from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.screening.params import NO_VIEW, STORED, ScreenerParams
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, Crop, npy, row_to_crop
 from synctalk.shards.write import INDEX, write_shards
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import TrainState
-from synctalk.training.sync_expert import View, train_sync_expert
+from synctalk.training.syncnet import View, train_syncnet
 
 SHARD_BYTES = 256_000_000
 _Candidate = tuple[int, str, Clip]
@@ -114,5 +114,5 @@ def train_screener(sources: Mapping[str, Source], params: ScreenerParams, folder
     torch.manual_seed(params.seed)
     model = SyncNet(net.model)
     samples = SampleCache(ShardSet(packed, TRAIN_SPLITS))
-    state = train_sync_expert(model, samples, net, seed=params.seed, folder=folder)
+    state = train_syncnet(model, samples, net, seed=params.seed, folder=folder)
     return model, state

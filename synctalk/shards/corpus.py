@@ -9,9 +9,9 @@ from pathlib import Path
 
 from synctalk.corpora.records import Clip, ClipTable, iter_rows
 from synctalk.errors import UserError
-from synctalk.jobs import digest, progress_bar, publish, scratch
-from synctalk.parts import n_parts_in, part_path
-from synctalk.section import section
+from synctalk.params.section import section
+from synctalk.runtime.jobs import digest, progress_bar, publish, scratch
+from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, INDEX_SCHEMA, Crop, IndexRow, row_to_crop
 from synctalk.shards.screened import audio_starts
 from synctalk.shards.write import INDEX, ShardWriter

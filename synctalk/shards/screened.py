@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from synctalk.corpora.records import iter_rows, write_rejected, write_table
-from synctalk.parts import REJECTED, n_parts_in, part_path
+from synctalk.runtime.parts import REJECTED, n_parts_in, part_path
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA
 
 

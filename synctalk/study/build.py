@@ -20,7 +20,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from synctalk.errors import UserError
-from synctalk.jobs import map_ordered
+from synctalk.runtime.jobs import map_ordered
 from synctalk.study.assign import Item, choose_items, order_apart, share_out
 from synctalk.study.footage import Filmed, Form, Source, film_clip, videos_below
 from synctalk.study.records import QUESTIONS, SCALE, Key, Origin, Shown, assignment_digest, opaque_name, write_key
@@ -63,7 +63,7 @@ def own_sources(roles: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]
     from synctalk.corpora.params import CorpusParams
     from synctalk.corpora.records import read_clips
     from synctalk.evaluation.score import takes_of
-    from synctalk.params import entry_names, load_entry
+    from synctalk.params.read import entry_names, load_entry
     from synctalk.shards.read import ShardSet
     from synctalk.tables.setting import load_setting
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synctalk.params import load
-from synctalk.section import section
+from synctalk.params.read import load
+from synctalk.params.section import section
 from synctalk.tables.table import Intervals
 
 

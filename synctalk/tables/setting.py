@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synctalk.params import SYNTHETIC, load
+from synctalk.params.read import SYNTHETIC, load
 
 TEST_CORPORA = ("lrs2", "lrs3")
 """Roles that the tables are of."""
@@ -41,7 +41,7 @@ class Setting:
 
 
 def load_setting() -> Setting:
-    """The setting that params.yaml describes; `synctalk.schema` has checked the file."""
+    """The setting that params.yaml describes; `synctalk.params.schema` has checked the file."""
     corpora, start = load("corpora", dict[str, Any]), load("start", dict[str, Any])
     return Setting(
         scale=load("scale", str),

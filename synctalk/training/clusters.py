@@ -23,12 +23,12 @@ from synctalk.checkpoints.typed import load_av_hubert
 from synctalk.corpora.records import read_table, write_table
 from synctalk.errors import UserError
 from synctalk.features.mfcc import add_deltas
-from synctalk.jobs import progress_bar
 from synctalk.models.av_hubert import AVHubert
-from synctalk.section import section
+from synctalk.params.section import section
+from synctalk.runtime.device import torch_device
+from synctalk.runtime.jobs import progress_bar
 from synctalk.timebase import FBANK_PER_FRAME
 from synctalk.training.data import SampleCache, speech_batch
-from synctalk.training.processes import device
 
 EXTRACT_CLIPS = 16
 """Clips encoded at a time."""
@@ -78,15 +78,15 @@ def mfcc_features(samples: SampleCache) -> list[NDArray[np.float32]]:
 
 def layer_features(model: AVHubert, samples: SampleCache, layer: int, crop: int) -> list[NDArray[np.float32]]:
     """Audio-visual features of one layer of `model`, float32 [T, D] of every sample; see `AVHubert.extract`."""
-    place = device()
-    model.to(place).eval()
+    device = torch_device()
+    model.to(device).eval()
     features: list[NDArray[np.float32]] = []
     starts = range(0, len(samples), EXTRACT_CLIPS)
     with torch.inference_mode():
         for start in progress_bar(iterable=starts, desc="features", unit="batch"):
             numbers = list(range(start, min(start + EXTRACT_CLIPS, len(samples))))
             batch = speech_batch(samples, numbers, crop=crop)
-            rows = model.extract(batch.audio.to(place), batch.video.to(place), batch.padding.to(place), layer)
+            rows = model.extract(batch.audio.to(device), batch.video.to(device), batch.padding.to(device), layer)
             features += [row[:n].float().cpu().numpy() for row, n in zip(rows, batch.n_frames.tolist(), strict=True)]
     model.cpu()
     return features

@@ -16,18 +16,18 @@ from torch import Tensor
 
 from synctalk.checkpoints.typed import load_conformer
 from synctalk.errors import UserError
+from synctalk.features.tokens import Units
 from synctalk.losses.ctc import ctc_loss
 from synctalk.losses.lip_reading import lip_reading_loss
 from synctalk.models.conformer import BLANK, Conformer, ConformerConfig
 from synctalk.models.lip_reader import LipReader
-from synctalk.section import section
+from synctalk.params.section import section
+from synctalk.runtime.device import torch_device
 from synctalk.training.data import SampleCache, batch_numbers, pad_stack
 from synctalk.training.finetune import frozen_features
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.processes import device
 from synctalk.training.step import training_step
-from synctalk.training.text import Units
 
 
 @section
@@ -142,10 +142,10 @@ def train_conformer(
     """
     seed += recipe.seed
     torch.manual_seed(seed)
-    place = device()
+    device = torch_device()
     front_end = other.encoder.w2v_model.feature_extractor_video.resnet
     config = replace(recipe.net, front_end=other.config.encoder.front_end, vocabulary=units.vocabulary)
-    model = Conformer(config).to(place)
+    model = Conformer(config).to(device)
     model.frontend.load_state_dict(front_end.state_dict())
     model.frontend.requires_grad_(False).eval()
     kept = frozen_features(model.frontend, samples, crop)
@@ -166,9 +166,9 @@ def train_conformer(
         )
 
     def losses(batch: ReadingBatch) -> dict[str, Tensor]:
-        n_frames, target = batch.n_frames.to(place), batch.target.to(place)
-        padding = torch.arange(batch.video.shape[1], device=place)[None] >= n_frames[:, None]
-        reading = model(batch.video.to(place), padding, batch.decoder_input.to(place))
+        n_frames, target = batch.n_frames.to(device), batch.target.to(device)
+        padding = torch.arange(batch.video.shape[1], device=device)[None] >= n_frames[:, None]
+        reading = model(batch.video.to(device), padding, batch.decoder_input.to(device))
         return {
             "decoder": lip_reading_loss(
                 logits=reading.logits,
@@ -181,7 +181,7 @@ def train_conformer(
                 log_probs=reading.ctc_log_probs,
                 n_frames=n_frames,
                 pieces=target[:, :-1],
-                n_pieces=batch.n_pieces.to(place),
+                n_pieces=batch.n_pieces.to(device),
                 blank=BLANK,
             ),
         }

@@ -20,10 +20,10 @@ from torch.utils.data import Sampler
 from synctalk.errors import UserError
 from synctalk.features import mix_fbank, normalise_fbank
 from synctalk.features.roi_input import roi_input
+from synctalk.features.tokens import Tokenizer, token_batch
 from synctalk.models.lip_reader import EOS
-from synctalk.section import section
+from synctalk.params.section import section
 from synctalk.shards.read import Sample, ShardSet
-from synctalk.training.text import Tokenizer, token_batch
 
 TRAIN_SPLITS = ("pretrain", "train")
 """Splits that training sees."""

@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from synctalk.checkpoints.typed import kind_of, load_av_hubert, load_av_syncnet
-from synctalk.jobs import progress_bar
+from synctalk.features.tokens import Tokenizer
 from synctalk.losses.alignment import alignment_loss
 from synctalk.losses.ctc import ctc_loss
 from synctalk.losses.lip_reading import lip_reading_loss
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.lip_reader import EOS, PAD, LipReaderConfig
-from synctalk.section import section
+from synctalk.params.section import section
+from synctalk.runtime.device import torch_device
+from synctalk.runtime.jobs import progress_bar
 from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.processes import device
 from synctalk.training.step import training_step
-from synctalk.training.text import Tokenizer
 
 BLANK = PAD
 """The CTC head's blank: padding is no piece of any transcript."""
@@ -91,12 +91,12 @@ def front_end_features(model: AVSyncNet, samples: SampleCache, crop: int) -> lis
 
 def frozen_features(front_end: nn.Module, samples: SampleCache, crop: int) -> list[Tensor]:
     """Output of a video front end (`VideoFrontEnd`) for every sample, float32 [T, C] each, on the CPU."""
-    place = next(front_end.parameters()).device
+    device = next(front_end.parameters()).device
     features = []
     with torch.inference_mode():
         for number in progress_bar(iterable=range(len(samples)), desc="front end", unit="clip"):
             batch = speech_batch(samples, [number], crop=crop)
-            features.append(front_end(batch.video.to(place))[0].cpu().clone())
+            features.append(front_end(batch.video.to(device))[0].cpu().clone())
     return features
 
 
@@ -112,8 +112,8 @@ def finetune(
     label: str,
 ) -> TrainState:
     """Train `model` in place by eq. 6. See `pretrain` for the arguments in common."""
-    place = device()
-    model.to(place).train()
+    device = torch_device()
+    model.to(device).train()
     front_end = model.encoder.w2v_model.feature_extractor_video.resnet
     kept: list[Tensor] = []
     if params.freeze == "front_end":
@@ -138,17 +138,17 @@ def finetune(
 
     def read(batch: SpeechBatch, audio: Tensor | None, video: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Encoding, decoder loss and CTC loss of one modality."""
-        target = batch.target.to(place)
-        reading = model(audio, video, batch.padding.to(place), batch.decoder_input.to(place))
+        target = batch.target.to(device)
+        reading = model(audio, video, batch.padding.to(device), batch.decoder_input.to(device))
         decoder = lip_reading_loss(
             logits=reading.logits, target=target, padding_index=PAD, smoothing=params.smoothing, reduction="mean"
         )
-        ctc = torch.zeros((), device=place)
+        ctc = torch.zeros((), device=device)
         if reading.ctc_logits is not None:
             pieces = target.masked_fill(target == EOS, PAD)
             ctc = ctc_loss(
                 log_probs=reading.ctc_logits.float().log_softmax(-1),
-                n_frames=batch.n_frames.to(place),
+                n_frames=batch.n_frames.to(device),
                 pieces=pieces,
                 n_pieces=pieces.ne(PAD).sum(1),
                 blank=BLANK,
@@ -157,14 +157,14 @@ def finetune(
 
     def losses(batch: SpeechBatch) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        f_video, terms["lip_reading"], terms["ctc"] = read(batch, None, batch.video.to(place))
+        f_video, terms["lip_reading"], terms["ctc"] = read(batch, None, batch.video.to(device))
         if weights["alignment"] or weights["audio_lip_reading"]:
-            f_audio, terms["audio_lip_reading"], audio_ctc = read(batch, batch.audio.to(place), None)
+            f_audio, terms["audio_lip_reading"], audio_ctc = read(batch, batch.audio.to(device), None)
             terms["ctc"] = terms["ctc"] + weights["audio_lip_reading"] * audio_ctc
             terms["alignment"] = alignment_loss(
                 audio=model.comparable(f_audio),
                 video=model.comparable(f_video),
-                padding=batch.padding.to(place),
+                padding=batch.padding.to(device),
                 temperature=params.temperature,
             )
         return terms

@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 from synctalk.checkpoints.torch_file import DAMAGE
 from synctalk.errors import UserError
-from synctalk.jobs import progress_bar
-from synctalk.training.processes import device, leads, mean_statistics, rank, same_weights
+from synctalk.runtime.device import torch_device
+from synctalk.runtime.jobs import progress_bar
+from synctalk.training.processes import leads, mean_statistics, rank, same_weights
 
 SAVE_EVERY_S = 60.0
 """Seconds between checkpoints: how much work a kill may cost."""
@@ -111,7 +112,7 @@ def repeatable() -> Iterator[None]:
     CUDA is left as it is: some of what training needs has no deterministic form there.
     """
     before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(before or device().type == "cpu")
+    torch.use_deterministic_algorithms(before or torch_device().type == "cpu")
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.discriminator import DiscriminatorConfig
 from synctalk.models.generator import FaceGenerator, GeneratorConfig, Wav2LipConfig, Wav2LipGenerator
 from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig
-from synctalk.section import section
+from synctalk.params.section import section
 
 IMAGE_PART = ("face_encoder_blocks", "face_decoder_blocks", "output_block")
 """What all networks have alike: everything but the audio encoder."""

@@ -13,15 +13,15 @@ import torch
 from synctalk.checkpoints.tokenizer import read_tokenizer
 from synctalk.checkpoints.typed import load_published_lip_reader
 from synctalk.errors import UserError
+from synctalk.features.tokens import Tokenizer
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.lip_reader import UNK, LipReader, LipReaderConfig
-from synctalk.section import section
+from synctalk.params.section import section
 from synctalk.training.clusters import cluster_frames, mfcc_features
 from synctalk.training.data import SampleCache
 from synctalk.training.finetune import FinetuneParams, finetune
 from synctalk.training.pretrain import PretrainParams, iteration_config, pretrain
-from synctalk.training.text import Tokenizer
 
 
 @section

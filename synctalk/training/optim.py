@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from synctalk.section import section
+from synctalk.params.section import section
 from synctalk.training.processes import mean_gradients
 
 
@@ -81,14 +81,14 @@ class Optimizer:
             weight_decay=params.weight_decay,
             fused=True,
         )
-        self.place = self.parameters[0].device if self.parameters else torch.device("cpu")
-        self.scaler = torch.amp.GradScaler(self.place.type, enabled=params.precision == "float16")
+        self.device = self.parameters[0].device if self.parameters else torch.device("cpu")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=params.precision == "float16")
         self.norm = 0.0
 
     def autocast(self) -> torch.autocast:
         """Context in which networks compute in the precision of the params."""
         dtype = torch.bfloat16 if self.params.precision == "bfloat16" else torch.float16
-        return torch.autocast(self.place.type, dtype=dtype, enabled=self.params.precision != "float32")
+        return torch.autocast(self.device.type, dtype=dtype, enabled=self.params.precision != "float32")
 
     def clear(self) -> None:
         """Forget the gradient."""

@@ -16,12 +16,12 @@ from synctalk.checkpoints.typed import load_av_hubert
 from synctalk.losses.masked_prediction import masked_prediction_loss
 from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.masking import SpanMasks, draw_span_masks
-from synctalk.section import section
+from synctalk.params.section import section
+from synctalk.runtime.device import torch_device
 from synctalk.training.clusters import ClusterParams
 from synctalk.training.data import NoiseParams, SampleCache, SpeechBatch, batches, pad_stack, speech_batch
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.processes import device
 from synctalk.training.step import training_step
 
 LABEL_OFFSET = 4
@@ -112,8 +112,8 @@ def pretrain(
         folder: scratch, for the checkpoint.
         label: of the progress bar.
     """
-    place = device()
-    model.to(place).train()
+    device = torch_device()
+    model.to(device).train()
     model.encoder.recompute = params.recompute
     weights = {
         "masked_prediction": 1.0,
@@ -138,8 +138,8 @@ def pretrain(
         return MaskedBatch(speech, masks, pad_stack([targets[number] for number in numbers]))
 
     def losses(batch: MaskedBatch) -> dict[str, Tensor]:
-        speech, target, padding = batch.speech, batch.target.to(place), batch.speech.padding.to(place)
-        prediction = model(speech.audio.to(place), speech.video.to(place), padding, batch.masks.to(place))
+        speech, target, padding = batch.speech, batch.target.to(device), batch.speech.padding.to(device)
+        prediction = model(speech.audio.to(device), speech.video.to(device), padding, batch.masks.to(device))
         loss = masked_prediction_loss(
             logits=prediction.logits, labels=target, masked=prediction.masked, padding=padding
         )

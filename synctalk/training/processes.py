@@ -19,7 +19,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from synctalk.errors import UserError
-from synctalk.jobs import scratch
+from synctalk.runtime.device import set_threads, torch_device
+from synctalk.runtime.jobs import scratch
 
 BUCKET_ELEMENTS = 2**24
 """Gradient elements that are sent at a time."""
@@ -38,21 +39,6 @@ def rank() -> int:
 def leads() -> bool:
     """Whether this process writes checkpoints, curves and models, and shows progress."""
     return rank() == 0
-
-
-def device() -> torch.device:
-    """SYNCTALK_DEVICE, or CUDA where there is one (the process's own under torchrun), or the CPU."""
-    default = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-    return torch.device(os.environ.get("SYNCTALK_DEVICE", default))
-
-
-def set_threads() -> None:
-    """SYNCTALK_THREADS for torch on the CPU, or one a core; processes under torchrun share the cores out.
-
-    The count is part of what makes two runs equal to the bit.
-    """
-    cores = len(os.sched_getaffinity(0)) // int(os.environ.get("WORLD_SIZE", 1))
-    torch.set_num_threads(int(os.environ.get("SYNCTALK_THREADS", max(1, cores))))
 
 
 def begin_training() -> None:
@@ -75,9 +61,9 @@ def begin_training() -> None:
         os.execv(sys.executable, [*launch, "-m", stage.name, *sys.argv[1:]])  # noqa: S606  # no shell is wanted
     set_threads()
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
-        if device().type == "cuda":
-            torch.cuda.set_device(device())
-        dist.init_process_group("nccl" if device().type == "cuda" else "gloo")
+        if torch_device().type == "cuda":
+            torch.cuda.set_device(torch_device())
+        dist.init_process_group("nccl" if torch_device().type == "cuda" else "gloo")
 
 
 def own_share(numbers: Sequence[int], micro_batches: int) -> list[list[int]]:
@@ -157,7 +143,7 @@ def shared_scratch(stage: str, *parts: object) -> Iterator[Path]:
 
 def _wire() -> torch.device:
     """Where tensors lie that processes exchange."""
-    return device() if dist.get_backend() == "nccl" else torch.device("cpu")
+    return torch_device() if dist.get_backend() == "nccl" else torch.device("cpu")
 
 
 def _mean_in_place(rows: Sequence[Tensor]) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from synctalk.errors import UserError
-from synctalk.section import section
+from synctalk.params.section import section
 
 Term = Literal["reconstruction", "adversarial", "lip_reading", "contrastive", "sync"]
 

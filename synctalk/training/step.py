@@ -56,8 +56,8 @@ def training_step(
     """
     micro = optimizer.params.micro_batches
     shares = own_share(numbers, micro)
-    chances = [np.random.default_rng([seed, step, 1, rank() * micro + place]) for place in range(micro)]
-    batches = [collate(share, chance) for share, chance in zip(shares, chances, strict=True)]
+    rngs = [np.random.default_rng([seed, step, 1, rank() * micro + place]) for place in range(micro)]
+    batches = [collate(share, rng) for share, rng in zip(shares, rngs, strict=True)]
     of_batch = [dict(counts(batch)) for batch in batches]
     totals = sums({name: sum(count[name] or 0 for count in of_batch) for name in of_batch[0]})
     means: dict[str, float] = {}

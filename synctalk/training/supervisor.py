@@ -24,9 +24,9 @@ from synctalk.faces.align import MouthParams
 from synctalk.faces.warp import paste_mouth
 from synctalk.features.roi_input import centre_crop, standardise
 from synctalk.models.av_syncnet import AVSyncNet
+from synctalk.runtime.device import torch_device
 from synctalk.training.data import SampleCache, pad_stack
 from synctalk.training.finetune import front_end_features
-from synctalk.training.processes import device
 from synctalk.training.talking_data import TalkingFaceBatch
 
 REACH = 2
@@ -34,7 +34,7 @@ REACH = 2
 
 
 @dataclass(frozen=True)
-class Watched:
+class Supervision:
     """What the supervisor makes of a batch: decoder logits [B, S, V] and f^v [B, T, D] of the generated clips."""
 
     logits: Tensor
@@ -78,32 +78,32 @@ class Supervisor:
     gives = frozenset({"lip_reading", "contrastive"})
 
     def __init__(self, model: AVSyncNet, samples: SampleCache, crop: int) -> None:
-        self.model = model.eval().requires_grad_(False).to(device())
+        self.model = model.eval().requires_grad_(False).to(torch_device())
         self.crop = crop
         self.real_features = front_end_features(model, samples, crop)
 
     def spliced_video(self, generated_faces: Tensor, batch: TalkingFaceBatch) -> Tensor:
         """Lip-reader input of the clips with the made frames in them, [B, T, crop, crop]; zeros after a clip's end."""
-        place = generated_faces.device
-        clip, frame = batch.clip.to(place), batch.frame.to(place)
-        mouth = batch.mouth.to(place).float() / 255
+        device = generated_faces.device
+        clip, frame = batch.clip.to(device), batch.frame.to(device)
+        mouth = batch.mouth.to(device).float() / 255
         pasted = paste_mouth(
-            generated_faces, mouth[clip, frame], batch.boxes.to(place), batch.mouth_transforms.to(place)
+            generated_faces, mouth[clip, frame], batch.boxes.to(device), batch.mouth_transforms.to(device)
         )
         mouth = mouth.index_put((clip, frame), pasted)
         video = standardise(centre_crop(mouth * 255, self.crop))
-        return video.masked_fill(batch.speech.padding.to(place)[..., None, None], 0.0)
+        return video.masked_fill(batch.speech.padding.to(device)[..., None, None], 0.0)
 
     def front_end(self, video: Tensor, batch: TalkingFaceBatch) -> Tensor:
         """Front-end features [B, T, C] of `spliced_video`'s result, computed around the made frames only."""
-        place = video.device
-        features = pad_stack([self.real_features[number] for number in batch.speech.numbers]).to(place)
+        device = video.device
+        features = pad_stack([self.real_features[number] for number in batch.speech.numbers]).to(device)
         n_made = len(batch.clip) // len(batch.window_start)
         margin = 2 * REACH
         padded = F.pad(video, (0, 0, 0, 0, margin, margin))
         # in `padded` frame t stands at t + margin, so these spans begin `margin` frames before their window
         reach = batch.window_start[:, None] + torch.arange(n_made + 2 * margin)
-        chunks = padded[batch.window_clip[:, None].to(place), reach.to(place)]
+        chunks = padded[batch.window_clip[:, None].to(device), reach.to(device)]
         resnet = self.model.encoder.w2v_model.feature_extractor_video.resnet
         fresh = resnet(chunks[:, None], ends=False).flatten(0, 1)
         frame = (batch.window_start[:, None] + torch.arange(-REACH, n_made + REACH)).flatten()
@@ -111,19 +111,19 @@ class Supervisor:
         real = (frame >= 0) & (frame < batch.speech.n_frames[clip])
         chosen = torch.nonzero(real).flatten()
         chosen = chosen[first_uses(clip[chosen], frame[chosen])]
-        return features.index_put((clip[chosen].to(place), frame[chosen].to(place)), fresh[chosen.to(place)])
+        return features.index_put((clip[chosen].to(device), frame[chosen].to(device)), fresh[chosen.to(device)])
 
-    def watch(self, generated_faces: Tensor, batch: TalkingFaceBatch) -> Watched:
+    def supervise(self, generated_faces: Tensor, batch: TalkingFaceBatch) -> Supervision:
         """Read the clips with the made frames in them; the gradient reaches `generated_faces` alone."""
-        place = generated_faces.device
-        padding = batch.speech.padding.to(place)
+        device = generated_faces.device
+        padding = batch.speech.padding.to(device)
         features = self.front_end(self.spliced_video(generated_faces, batch), batch)
         encoding = self.model.encode(None, features, padding)
-        logits, _ = self.model.decoder(batch.speech.decoder_input.to(place), encoding, padding)
-        return Watched(logits=logits, video_encoding=encoding)
+        logits, _ = self.model.decoder(batch.speech.decoder_input.to(device), encoding, padding)
+        return Supervision(logits=logits, video_encoding=encoding)
 
-    def hear(self, batch: TalkingFaceBatch) -> Tensor:
+    def encode_audio(self, batch: TalkingFaceBatch) -> Tensor:
         """f^a [B, T, D] of the frozen audio-only pass: the anchor of the variant freeze."""
-        place = next(self.model.parameters()).device
+        device = next(self.model.parameters()).device
         with torch.no_grad():
-            return self.model.encode(batch.speech.audio.to(place), None, batch.speech.padding.to(place))
+            return self.model.encode(batch.speech.audio.to(device), None, batch.speech.padding.to(device))

@@ -17,26 +17,27 @@ from tqdm import tqdm
 from synctalk.checkpoints.typed import load_generator
 from synctalk.errors import UserError
 from synctalk.faces.crop import mouth_region
+from synctalk.features.tokens import Tokenizer
 from synctalk.losses.contrastive import contrastive_loss, draw_negatives
 from synctalk.losses.lip_reading import lip_reading_loss
 from synctalk.losses.reconstruction import reconstruction_loss
 from synctalk.models.discriminator import FaceDiscriminator
-from synctalk.models.generator import FaceGenerator, Heard, TalkLipGenerator, gather_frames
+from synctalk.models.generator import AudioEncoding, FaceGenerator, TalkLipGenerator, gather_frames
 from synctalk.models.lip_reader import PAD
 from synctalk.models.synctalklip import generator_input
-from synctalk.section import section
+from synctalk.params.section import section
+from synctalk.runtime.device import torch_device
 from synctalk.training.adversary import Adversary
 from synctalk.training.data import SampleCache, batch_numbers, long_enough
-from synctalk.training.lip_sync import LipSyncSupervisor
 from synctalk.training.loop import TrainState, run_steps, step_seed
 from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.processes import device, leads, n_processes, rank, sums
+from synctalk.training.processes import leads, n_processes, rank, sums
 from synctalk.training.schedule import Average, PhaseParams, Schedule, ValidationParams
 from synctalk.training.step import training_step
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
-from synctalk.training.text import Tokenizer
+from synctalk.training.wav2lip_expert import Wav2LipSupervisor
 
 
 @section
@@ -51,7 +52,7 @@ class GeneratorWeights:
     """Wav2Lip's: of its expert (Prajwal et al. 2020, eq. 2)."""
 
 
-Watcher: TypeAlias = Supervisor | LipSyncSupervisor
+Watcher: TypeAlias = Supervisor | Wav2LipSupervisor
 """Frozen networks that watch the generated faces."""
 
 
@@ -158,16 +159,16 @@ def contrastive_term(
     generator: torch.Generator,
 ) -> Tensor:
     """L_cav (eq. 12) of the made frames: sound and generated lips in the supervisor's distance space."""
-    place = video_encoding.device
-    index = batch.frame_index.to(place)
-    anchor = tuned_encoding if method.audio_anchor == "tuned" else supervisor.hear(batch)
+    device = video_encoding.device
+    index = batch.frame_index.to(device)
+    anchor = tuned_encoding if method.audio_anchor == "tuned" else supervisor.encode_audio(batch)
     audio = model.sync_net(gather_frames(supervisor.model.comparable(anchor), index))
     video = F.normalize(gather_frames(supervisor.model.comparable(video_encoding), index), dim=-1)
     group = batch.clip if method.contrastive.negatives == "clip" else torch.zeros_like(batch.clip)
     return contrastive_loss(
         audio=audio,
         video=video,
-        negatives=draw_negatives(len(index), group, generator).to(place),
+        negatives=draw_negatives(len(index), group, generator).to(device),
         form=method.contrastive.form,
         temperature=method.contrastive.temperature,
         margin=method.contrastive.margin,
@@ -202,16 +203,16 @@ def watched_terms(
     model: FaceGenerator,
     supervisor: Watcher,
     batch: TalkingFaceBatch,
-    heard: Heard,
+    heard: AudioEncoding,
     generated: Tensor,
     method: MethodParams,
     params: TrainParams,
-    chance: torch.Generator,
+    rng: torch.Generator,
 ) -> dict[str, Tensor]:
     """The terms that `supervisor` gives of the generated faces [N, 3, S, S]."""
-    if isinstance(supervisor, LipSyncSupervisor):
+    if isinstance(supervisor, Wav2LipSupervisor):
         return {"sync": supervisor.sync_term(generated, batch)}
-    watched = supervisor.watch(generated, batch)
+    watched = supervisor.supervise(generated, batch)
     terms = {
         "lip_reading": lip_reading_loss(
             logits=watched.logits,
@@ -223,7 +224,7 @@ def watched_terms(
     }
     if isinstance(model, TalkLipGenerator) and heard.encoding is not None:
         terms["contrastive"] = contrastive_term(
-            model, supervisor, batch, heard.encoding, watched.video_encoding, method, chance
+            model, supervisor, batch, heard.encoding, watched.video_encoding, method, rng
         )
     return terms
 
@@ -241,7 +242,7 @@ def validate(
     seed: int,
 ) -> float:
     """Reconstruction loss (eq. 7) of a window of each of the clips `numbers` held out: the same windows every time."""
-    place = pixel_weight.device
+    device = pixel_weight.device
     batch = talking_face_batch(
         held_out,
         numbers,
@@ -250,12 +251,14 @@ def validate(
         share=0.0,
         tokenizer=tokenizer,
         rng=np.random.default_rng([seed, 2]),
-        with_mel=model.hears == "mel",
+        with_mel=model.audio_kind == "mel",
     )
-    target = batch.target_faces.to(place)
+    target = batch.target_faces.to(device)
     model.eval()
-    heard = model.hear(batch.sound(model.hears).to(place), batch.speech.padding.to(place), batch.frame_index.to(place))
-    generated = model.make(heard.embedding, generator_input(target, batch.reference_faces.to(place)))
+    heard = model.encode_audio(
+        batch.sound(model.audio_kind).to(device), batch.speech.padding.to(device), batch.frame_index.to(device)
+    )
+    generated = model.make(heard.embedding, generator_input(target, batch.reference_faces.to(device)))
     model.train()
     return float(reconstruction_loss(generated_faces=generated, target_faces=target, weight=pixel_weight))
 
@@ -316,23 +319,23 @@ def train_generator(
         UserError: a term that has a weight cannot be had, a phase has none, the phases are out of order, all clips are
             too short, or training diverged.
     """
-    place = device()
+    device = torch_device()
     require_terms(model, supervisor, method, params.phases)
     schedule = Schedule(params.phases, params.optim.steps, params.validation.patience)
-    model.channels_last().to(place).train()
+    model.channels_last().to(device).train()
     # the optimiser owns what any phase trains
     model.tune_audio_encoder(max(phase.tuned_audio_layers for phase in params.phases.values()))
-    discriminator.to(place).train()
+    discriminator.to(device).train()
     adversary = Adversary(discriminator, params.discriminator_optim, params.adversarial_form)
     optimizer = Optimizer(model.parameters(), params.optim)
-    with_mel = model.hears == "mel" or isinstance(supervisor, LipSyncSupervisor)
+    with_mel = model.audio_kind == "mel" or isinstance(supervisor, Wav2LipSupervisor)
     average = Average(model, params.ema_decay) if params.ema_decay else None
     modules = {"generator": model, "discriminator": discriminator, "schedule": schedule, "duel": adversary.duel}
     state = TrainState(
         modules=modules | ({"average": average} if average else {}),
         optimizers={"generator": optimizer, "discriminator": adversary.optimizer},
     )
-    pixel_weight = mouth_weights(model.face_size, params.mouth_weight).to(place)
+    pixel_weight = mouth_weights(model.face_size, params.mouth_weight).to(device)
     checks = params.validation
     usable = long_enough(samples, params.window_frames + 1)
     watched = (
@@ -359,15 +362,15 @@ def train_generator(
         phase = schedule.phase(at)
         model.tune_audio_encoder(phase.tuned_audio_layers)
         weights = {name: weight * (name in phase.terms) for name, weight in vars(method.weights).items()}
-        chance = torch.Generator().manual_seed(step_seed(seed, step, rank()))
+        rng = torch.Generator().manual_seed(step_seed(seed, step, rank()))
         pairs: list[tuple[Tensor, Tensor]] = []
 
         def losses(drawn: Judged) -> dict[str, Tensor]:
             batch = drawn.batch
-            target = batch.target_faces.to(place, memory_format=torch.channels_last)
-            faces = generator_input(target, batch.reference_faces.to(place))
-            sound, padding = batch.sound(model.hears).to(place), batch.speech.padding.to(place)
-            heard = model.hear(sound, padding, batch.frame_index.to(place))
+            target = batch.target_faces.to(device, memory_format=torch.channels_last)
+            faces = generator_input(target, batch.reference_faces.to(device))
+            sound, padding = batch.sound(model.audio_kind).to(device), batch.speech.padding.to(device)
+            heard = model.encode_audio(sound, padding, batch.frame_index.to(device))
             generated = model.make(heard.embedding, faces).float()
             terms = {
                 "reconstruction": reconstruction_loss(
@@ -375,11 +378,11 @@ def train_generator(
                 )
             }
             if weights["adversarial"]:
-                seen = drawn.judged.to(place)
+                seen = drawn.judged.to(device)
                 pairs.append((target[seen], generated[seen].detach()))
                 terms["adversarial"] = adversary.judge(generated[seen])
             if supervisor is not None and any(weights[name] for name in supervisor.gives):
-                terms |= watched_terms(model, supervisor, batch, heard, generated, method, params, chance)
+                terms |= watched_terms(model, supervisor, batch, heard, generated, method, params, rng)
             return terms
 
         numbers = batch_numbers(len(usable), params.optim.batch_clips, seed, step)

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synctalk.features import heard_rows
-from synctalk.models.generator import SoundKind
+from synctalk.features import audio_input
+from synctalk.features.tokens import Tokenizer
+from synctalk.models.generator import AudioKind
 from synctalk.training.data import SampleCache, SpeechBatch, collate_speech, pad_stack
-from synctalk.training.text import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TalkingFaceBatch:
         """Rows of a [B T, ...] table that belong to the frames to make, int64 [N]."""
         return self.clip * self.speech.padding.shape[1] + self.frame
 
-    def sound(self, kind: SoundKind) -> Tensor:
+    def sound(self, kind: AudioKind) -> Tensor:
         """The whole clips as a network hears them, [B, T, ...].
 
         Raises:
@@ -134,7 +134,7 @@ def talking_face_batch(
             boxes.append(sample.boxes[span])
             transforms.append(sample.mouth_transforms[span])
     window_clip, window_start = torch.tensor(clips), torch.tensor(starts)
-    mel = [torch.from_numpy(heard_rows("mel", sample.mel, sample.row.n_frames)) for sample in chosen if with_mel]
+    mel = [torch.from_numpy(audio_input("mel", sample.mel, sample.row.n_frames)) for sample in chosen if with_mel]
     return TalkingFaceBatch(
         speech=collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, with_video=False),
         mouth=pad_stack([torch.from_numpy(sample.mouth) for sample in chosen]),

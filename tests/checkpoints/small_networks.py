@@ -19,9 +19,9 @@ from synctalk.models.discriminator import DiscriminatorConfig, FaceDiscriminator
 from synctalk.models.generator import GeneratorConfig, TalkLipGenerator, Wav2LipConfig, Wav2LipGenerator
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.models.resnet import FrontEndConfig
-from synctalk.models.sync_expert import SyncExpertConfig, SyncNetColor
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig
+from synctalk.models.wav2lip_expert import Wav2LipExpert, Wav2LipExpertConfig
 
 ENCODER = AVHubertConfig(
     d_model=32,
@@ -61,8 +61,8 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "auto_avsr": lambda: Conformer(CONFORMER),
     "syncnet": lambda: SyncNet(SYNCNET),
     "wav2lip": lambda: Wav2LipGenerator(Wav2LipConfig(image=IMAGE, mel_widths=(4, 5, 6, 7))),
-    "wav2lip_sync": lambda: SyncNetColor(
-        SyncExpertConfig(face_widths=(2, 3, 4, 5, 6), mel_widths=(4, 5, 6, 7), d_embedding=8)
+    "wav2lip_expert": lambda: Wav2LipExpert(
+        Wav2LipExpertConfig(face_widths=(2, 3, 4, 5, 6), mel_widths=(4, 5, 6, 7), d_embedding=8)
     ),
     "wav2lip_disc": lambda: FaceDiscriminator(DiscriminatorConfig(widths=(2, 3, 4, 5, 6, 7))),
     "talklip": lambda: TalkLipGenerator(IMAGE, ENCODER),

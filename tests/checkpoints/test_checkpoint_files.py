@@ -53,7 +53,7 @@ from synctalk.models.syncnet import SyncNet
         ("talklip_disc", "talklip_disc_qual"),
         ("wav2lip", "wav2lip"),
         ("wav2lip_disc", "wav2lip_disc_qual"),
-        ("wav2lip_sync", "wav2lip_syncnet_color"),
+        ("wav2lip_expert", "wav2lip_syncnet_color"),
     ],
 )
 def test_the_peers_shapes_give_the_peers_network(shared: Path, kind: str, keys: str) -> None:

@@ -21,9 +21,9 @@ def turned(faces: torch.Tensor) -> torch.Tensor:
 
 def made_by(model: FaceGenerator, faces: torch.Tensor) -> torch.Tensor:
     torch.manual_seed(1)
-    sound = torch.randn(1, 6, 80, 16) if model.hears == "mel" else torch.randn(1, 6, 104)
+    sound = torch.randn(1, 6, 80, 16) if model.audio_kind == "mel" else torch.randn(1, 6, 104)
     with torch.no_grad():
-        return model.make(model.hear(sound, None, torch.tensor([1, 4])).embedding, faces)
+        return model.make(model.encode_audio(sound, None, torch.tensor([1, 4])).embedding, faces)
 
 
 @pytest.mark.parametrize("imported", [False, True])
@@ -57,8 +57,8 @@ def test_a_generator_of_ours_is_left_as_it_is(tmp_path: Path, kind: str) -> None
 
 def test_what_generates_or_supervises_nothing_is_one_line(tmp_path: Path) -> None:
     save(small("syncnet"), tmp_path / "judge.safetensors")
-    torch.save(small("wav2lip_sync").state_dict(), tmp_path / "expert.pth")
-    for name, kind in (("judge.safetensors", "syncnet"), ("expert.pth", "wav2lip_sync")):
+    torch.save(small("wav2lip_expert").state_dict(), tmp_path / "expert.pth")
+    for name, kind in (("judge.safetensors", "syncnet"), ("expert.pth", "wav2lip_expert")):
         with pytest.raises(UserError, match=f"holds weights of {kind}, and no generator"):
             load_generator(tmp_path / name)
     with pytest.raises(UserError, match="holds weights of syncnet, which supervises nothing"):

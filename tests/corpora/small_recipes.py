@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from synctalk.corpora.synthetic.recipe import PerSplit, SyntheticCorpus
-from synctalk.params import load
+from synctalk.params.read import load
 
 LAYOUTS = ("lrs2", "lrs3", "voxceleb2", "grid", "folder")
 

@@ -13,7 +13,7 @@ from pipeline import manifest as command
 from synctalk.corpora.manifest import Changes, changes, require_current, take_manifest
 from synctalk.corpora.params import CorpusParams
 from synctalk.errors import UserError
-from synctalk.params import read_yaml
+from synctalk.params.read import read_yaml
 
 FILES = ("train.txt", "main/b/00001.mp4", "main/b/00001.txt", "main/a/00002.mp4", "main/a/ö\n.mp4")
 
@@ -29,9 +29,14 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def entry(root: Path, watch: Path) -> CorpusParams:
+def entry(root: Path, depends_on: Path) -> CorpusParams:
     return CorpusParams(
-        root=str(root), watch=str(watch), layout="lrs2", detector="tracks", members=("mouth",), max_segment_s=0.0
+        root=str(root),
+        depends_on=str(depends_on),
+        layout="lrs2",
+        detector="tracks",
+        members=("mouth",),
+        max_segment_s=0.0,
     )
 
 
@@ -104,7 +109,7 @@ def test_stages_refuse_a_manifest_that_is_missing_or_out_of_date(root: Path, tmp
 
 def test_a_root_that_is_watched_itself_needs_none(root: Path) -> None:
     require_current("lrs2", entry(root, root), root)
-    with pytest.raises(UserError, match=r"corpora\.lrs2\.watch is .*other"):
+    with pytest.raises(UserError, match=r"corpora\.lrs2\.depends_on is .*other"):
         require_current("lrs2", entry(root, root / "other"), root)
 
 
@@ -112,7 +117,7 @@ def test_the_command_writes_those_that_params_name_and_says_what_changed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     params = read_yaml(Path("params.yaml"))
-    params["corpora"]["lrs2"] |= {"root": str(root), "watch": "corpora/lrs2.jsonl"}
+    params["corpora"]["lrs2"] |= {"root": str(root), "depends_on": "corpora/lrs2.jsonl"}
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(json.dumps(params))
     command.main()

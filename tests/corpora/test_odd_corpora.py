@@ -23,7 +23,7 @@ from synctalk.corpora.synthetic.synthesize import synthesize
 from synctalk.errors import Reason
 from synctalk.faces.extract import CropParams, crop_clip
 from synctalk.media import write_video
-from synctalk.params import load
+from synctalk.params.read import load
 from synctalk.shards.write import sample_key
 from synctalk.timebase import FPS
 

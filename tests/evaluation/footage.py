@@ -13,6 +13,7 @@ from training.tiny import CROP, reader, samples, tokenizer
 from synctalk.corpora.records import Clip
 from synctalk.evaluation.pictures import Take, film_frames
 from synctalk.evaluation.score import ConformerJudge, Judges, LipJudge, SyncJudge
+from synctalk.features.tokens import Units
 from synctalk.media.write import write_video
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.conformer import Conformer, ConformerConfig
@@ -21,7 +22,6 @@ from synctalk.models.resnet import FrontEndConfig
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.timebase import n_samples
-from synctalk.training.text import Units
 
 FACE, MOUTH = 96, 32
 START = 2

@@ -15,7 +15,7 @@ import pytest
 import torch
 from footage import noise, waves
 
-from synctalk.cli import main
+from synctalk.cli.app import main
 from synctalk.errors import UserError
 from synctalk.evaluation import perceptual
 from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception

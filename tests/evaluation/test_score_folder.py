@@ -21,7 +21,7 @@ from training.tiny import CROP, MOUTH, reader, tokenizer
 
 from synctalk.checkpoints import save
 from synctalk.checkpoints.importing import file_sha256
-from synctalk.cli import main
+from synctalk.cli.app import main
 from synctalk.errors import UserError
 from synctalk.evaluation import folder, foreign
 from synctalk.evaluation import frames as frames_module
@@ -32,8 +32,8 @@ from synctalk.evaluation.setting import Wanted, assemble
 from synctalk.faces.align import MouthParams
 from synctalk.media import read_video, write_video
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
-from synctalk.tables.page import offset_bars
-from synctalk.training.sync_expert import View, judge_pictures
+from synctalk.report.page import offset_bars
+from synctalk.training.syncnet import View, judge_pictures
 
 MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64, window_frames=1)
 NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, face_size=96, detector=None)

@@ -14,7 +14,7 @@ from synctalk.faces import extract
 from synctalk.faces.extract import CropParams, crop_clip
 from synctalk.features.extract import extract_features
 from synctalk.media import probe, read_audio, read_video, write_video
-from synctalk.params import load
+from synctalk.params.read import load
 from synctalk.shards.mosaic import decode_mosaic
 from synctalk.timebase import FPS, SAMPLES_PER_FRAME, n_samples
 

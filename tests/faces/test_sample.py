@@ -15,7 +15,7 @@ from synctalk.faces.extract import CropParams
 from synctalk.faces.sample import sample_faces, sample_frames
 from synctalk.faces.track import Detection, choose_tracks, iou, shot_changes, thumbnail
 from synctalk.media import read_video
-from synctalk.params import load
+from synctalk.params.read import load
 
 FIFTH = replace(PARAMS, detect_every=5, sure_iou=0.8, sure_margin=0.1)
 

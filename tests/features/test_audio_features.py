@@ -12,8 +12,8 @@ from parity import assert_close, pcm, reference
 from synctalk.features import (
     add_deltas,
     align_to_video,
-    heard_rows,
-    heard_sound,
+    audio_input,
+    audio_input_of_pcm,
     mel_spectrogram,
     mel_window_starts,
     mel_windows,
@@ -22,7 +22,7 @@ from synctalk.features import (
     mix_fbank,
     mix_noise,
     normalise_fbank,
-    sound_from,
+    pcm_from,
     stacked_log_fbank,
 )
 from synctalk.features.extract import extract_features
@@ -182,9 +182,9 @@ def test_alignment_is_the_peers_training(shared: Path, n_frames: int) -> None:
 
 def test_sound_begins_at_a_frame_and_with_silence_before_the_first() -> None:
     pcm = np.arange(1, 1 + 3 * 640, dtype=np.int16)
-    assert sound_from(pcm, 0).tolist() == pcm.tolist()
-    assert sound_from(pcm, 2)[0] == 1 + 2 * 640
-    early = sound_from(pcm, -2)
+    assert pcm_from(pcm, 0).tolist() == pcm.tolist()
+    assert pcm_from(pcm, 2)[0] == 1 + 2 * 640
+    early = pcm_from(pcm, -2)
     assert (early[: 2 * 640] == 0).all()
     assert early[2 * 640 :].tolist() == pcm.tolist()
 
@@ -239,7 +239,7 @@ def test_torchaudio_loads_beside_any_build_of_torch() -> None:
 
 @pytest.mark.parametrize(("n", "n_frames"), [(16_000, 25), (16_001, 26), (100, 1), (3_000, 5), (0, 1)])
 def test_any_sound_has_a_mel_window_for_each_frame(n: int, n_frames: int) -> None:
-    rows = heard_sound("mel", np.random.default_rng(0).integers(-3000, 3000, n).astype(np.int16))
+    rows = audio_input_of_pcm("mel", np.random.default_rng(0).integers(-3000, 3000, n).astype(np.int16))
     assert rows.shape == (n_frames, 80, 16)
     assert rows.dtype == np.float32
 
@@ -247,10 +247,10 @@ def test_any_sound_has_a_mel_window_for_each_frame(n: int, n_frames: int) -> Non
 def test_what_a_network_hears_is_what_the_shards_hold() -> None:
     pcm = np.random.default_rng(0).integers(-3000, 3000, 32_000).astype(np.int16)
     stored = extract_features(pcm, 0, 50, ("fbank", "mel"))
-    np.testing.assert_array_equal(heard_rows("fbank", stored["fbank"], 50), normalise_fbank(stored["fbank"]))
-    np.testing.assert_array_equal(heard_sound("fbank", pcm)[:50], heard_rows("fbank", stored["fbank"], 50))
+    np.testing.assert_array_equal(audio_input("fbank", stored["fbank"], 50), normalise_fbank(stored["fbank"]))
+    np.testing.assert_array_equal(audio_input_of_pcm("fbank", pcm)[:50], audio_input("fbank", stored["fbank"], 50))
     # the last 0.2 s of a clip hear one window; a sound's own end may lie a column later
-    np.testing.assert_array_equal(heard_sound("mel", pcm)[:45], heard_rows("mel", stored["mel"], 50)[:45])
+    np.testing.assert_array_equal(audio_input_of_pcm("mel", pcm)[:45], audio_input("mel", stored["mel"], 50)[:45])
 
 
 def test_noise_in_filterbanks_by_hand() -> None:

@@ -40,26 +40,26 @@ def numbered(made: Iterator[tuple[str, str, bytes]]) -> list[Broken]:
     return [Broken(kind, number, name, data) for number, (kind, name, data) in enumerate(made)]
 
 
-def cut(data: bytes, chance: random.Random) -> bytes:
-    return data[: chance.randrange(1, len(data))]
+def cut(data: bytes, rng: random.Random) -> bytes:
+    return data[: rng.randrange(1, len(data))]
 
 
-def flip(data: bytes, n_bits: int, chance: random.Random, first: int = 0, last: int | None = None) -> bytes:
+def flip(data: bytes, n_bits: int, rng: random.Random, first: int = 0, last: int | None = None) -> bytes:
     """`data` with so many bits turned over between the bytes `first` and `last`."""
     out = bytearray(data)
     for _ in range(n_bits):
-        out[chance.randrange(first, min(last or len(out), len(out)))] ^= 1 << chance.randrange(8)
+        out[rng.randrange(first, min(last or len(out), len(out)))] ^= 1 << rng.randrange(8)
     return bytes(out)
 
 
-def damaged(data: bytes, n: int, chance: random.Random) -> Iterator[tuple[str, bytes]]:
+def damaged(data: bytes, n: int, rng: random.Random) -> Iterator[tuple[str, bytes]]:
     """`n` of each: cut off, few and many bits turned over, a hole of zeros, a stretch twice, noise in the head."""
     for _ in range(n):
-        yield "cut", cut(data, chance)
-        yield "flipped", flip(data, chance.choice([1, 4, 64]), chance)
-        yield "flipped head", flip(data, chance.choice([2, 8, 32]), chance, 0, 400)
-        start = chance.randrange(len(data))
-        size = chance.randrange(1, 1 + len(data) // 3)
+        yield "cut", cut(data, rng)
+        yield "flipped", flip(data, rng.choice([1, 4, 64]), rng)
+        yield "flipped head", flip(data, rng.choice([2, 8, 32]), rng, 0, 400)
+        start = rng.randrange(len(data))
+        size = rng.randrange(1, 1 + len(data) // 3)
         yield "zeros", data[:start] + bytes(min(size, len(data) - start)) + data[start + size :]
         yield "twice", data[: start + size] + data[start:]
 
@@ -166,7 +166,7 @@ def huge(mp4: bytes, mkv: bytes, avi: bytes) -> Iterator[bytes]:
         yield _patched(avi, avi.index(name) + offset, b"\xff\xff\xff\xff")
 
 
-def strangers(chance: random.Random) -> dict[str, bytes]:
+def strangers(rng: random.Random) -> dict[str, bytes]:
     """Files that are no video, under its name."""
     png = av.CodecContext.create("png", "w")
     png.width = png.height = 16
@@ -176,7 +176,7 @@ def strangers(chance: random.Random) -> dict[str, bytes]:
         "empty": b"",
         "one byte": b"\0",
         "zeros": bytes(70_000),
-        "noise": chance.randbytes(70_000),
+        "noise": rng.randbytes(70_000),
         "text": b"Text:  BIN BLUE AT F TWO NOW\n" * 40,
         "html": b"<html><body>404 Not Found</body></html>",
         "json": b'{"error": "quota"}',
@@ -186,9 +186,9 @@ def strangers(chance: random.Random) -> dict[str, bytes]:
         "png": picture,
         "wav": b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80>\0\0\0}\0\0\x02\0\x10\0data\0\x08\0\0"
         + bytes(2048),
-        "zip": b"PK\x03\x04" + chance.randbytes(500),
-        "gzip": b"\x1f\x8b\x08\0" + chance.randbytes(500),
-        "elf": b"\x7fELF\x02\x01\x01" + chance.randbytes(500),
+        "zip": b"PK\x03\x04" + rng.randbytes(500),
+        "gzip": b"\x1f\x8b\x08\0" + rng.randbytes(500),
+        "elf": b"\x7fELF\x02\x01\x01" + rng.randbytes(500),
         "ftyp alone": b"\0\0\0\x18ftypisom\0\0\0\0isomavc1",
         "pickle": b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x05posix\x94.",
         "git lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n",
@@ -198,17 +198,17 @@ def strangers(chance: random.Random) -> dict[str, bytes]:
 
 def videos(n: int) -> list[Broken]:
     """`n` of each damage to each container, and all that are built by hand."""
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     whole = whole_videos()
 
     def made() -> Iterator[tuple[str, str, bytes]]:
         for data in whole.values():
             yield "whole", "clip.mp4", data
         for data in whole.values():
-            for how, broken in damaged(data, n, chance):
+            for how, broken in damaged(data, n, rng):
                 yield f"video {how}", "clip.mp4", broken
         by_hand = [("video huge size", data) for data in huge(whole["mp4"], whole["mkv"], whole["avi"])]
-        by_hand += [("no video", data) for data in strangers(chance).values()]
+        by_hand += [("no video", data) for data in strangers(rng).values()]
         by_hand += [("zero frames", encoded("mp4", n_frames=0)), ("zero frames", encoded("matroska", n_frames=0))]
         by_hand += [("zero frames", encoded("mp4", n_frames=0, sound=False)), ("no sound", encoded("mp4", sound=False))]
         by_hand += [("one frame", encoded(kind, n_frames=1)) for kind in ("mp4", "matroska", "avi", "mpegts")]
@@ -220,7 +220,7 @@ def videos(n: int) -> list[Broken]:
 
 def sounds(n: int) -> list[Broken]:
     """`n` of each damage to sound files, as VoxCeleb2 has them beside its videos."""
-    chance = random.Random(SEED + 4)
+    rng = random.Random(SEED + 4)
 
     def made() -> Iterator[tuple[str, str, bytes]]:
         for suffix in ("m4a", "wav"):
@@ -228,7 +228,7 @@ def sounds(n: int) -> list[Broken]:
                 path = Path(folder) / f"clip.{suffix}"
                 write_audio(path, noise_sound())
                 data = path.read_bytes()
-            for how, broken in damaged(data, n, chance):
+            for how, broken in damaged(data, n, rng):
                 yield f"sound {how}", f"clip.{suffix}", broken
 
     return numbered(made())
@@ -276,7 +276,7 @@ ODD_TEXT = [
 
 def texts(n: int) -> list[Broken]:
     """Transcripts: odd ones, their bytes in other encodings, and damage to a sound one."""
-    chance = random.Random(SEED + 1)
+    rng = random.Random(SEED + 1)
     whole = (
         b"Text:  BIN BLUE AT F TWO NOW\nConf:  4\n\nWORD START END ASDSCORE\nBIN 0.10 0.30 1.0\nBLUE 0.30 0.52 1.0\n\n"
         b"FRAME\tX\tY\tW\tH\n000001\t0.1\t0.2\t0.3\t0.4\n"
@@ -288,10 +288,10 @@ def texts(n: int) -> list[Broken]:
         for code in ("utf-16", "utf-32", "latin-1", "cp1251"):
             yield "text encoding", "clip.txt", "Text:  Пять".encode(code, "replace") + b"\xff"
         yield "text encoding", "clip.txt", b"Text:  \xed\xa0\x80 \xc0\xaf"
-        for how, broken in damaged(whole, 2 * n, chance):
+        for how, broken in damaged(whole, 2 * n, rng):
             yield f"text {how}", "clip.txt", broken
         for _ in range(2 * n):
-            yield "text noise", "clip.txt", chance.randbytes(chance.randrange(1, 3000))
+            yield "text noise", "clip.txt", rng.randbytes(rng.randrange(1, 3000))
 
     return numbered(made())
 
@@ -327,7 +327,7 @@ ODD_PATHS = [
 
 def lists(n: int) -> list[Broken]:
     """List files of a corpus: train.txt and splits.csv."""
-    chance = random.Random(SEED + 2)
+    rng = random.Random(SEED + 2)
     table = b"path,split\nclip.mp4,train\nother/clip.mp4,val\n"
 
     def made() -> Iterator[tuple[str, str, bytes]]:
@@ -345,9 +345,9 @@ def lists(n: int) -> list[Broken]:
         ):
             yield "table odd", "splits.csv", text
         yield "table odd", "splits.csv", b"path,split\n" + b"x" * 200_000 + b",train\n"
-        for how, broken in damaged(table, n, chance):
+        for how, broken in damaged(table, n, rng):
             yield f"table {how}", "splits.csv", broken
-        for how, broken in damaged(b"00000/00001 NF MV\n00000/00002\n" * 20, n, chance):
+        for how, broken in damaged(b"00000/00001 NF MV\n00000/00002\n" * 20, n, rng):
             yield f"list {how}", "train.txt", broken
 
     return numbered(made())
@@ -411,7 +411,7 @@ ODD_YAML = [
 
 def params_files(n: int, whole: bytes) -> list[Broken]:
     """params.yaml without a key, with one too many, with a wrong value, damaged, or no YAML at all."""
-    chance = random.Random(SEED + 3)
+    rng = random.Random(SEED + 3)
 
     def changed(path: tuple[str, ...], change: Callable[[dict[str, Any], str], object]) -> bytes:
         data = yaml.load(whole, yaml.CSafeLoader)
@@ -425,12 +425,12 @@ def params_files(n: int, whole: bytes) -> list[Broken]:
         places = sorted(_places(yaml.load(whole, yaml.CSafeLoader)))
         for text in ODD_YAML[:: 1 if n > 1 else 3]:
             yield "params no YAML", "params.yaml", text
-        for path in chance.sample(places, 3 * n):
+        for path in rng.sample(places, 3 * n):
             yield "params key gone", "params.yaml", changed(path, lambda at, key: at.pop(key))
             yield "params key new", "params.yaml", changed(path, lambda at, key: at.update({f"{key}_": at[key]}))
-            odd = chance.choice(ODD_VALUES)
+            odd = rng.choice(ODD_VALUES)
             yield "params odd value", "params.yaml", changed(path, lambda at, key, odd=odd: at.update({key: odd}))
-        for how, broken in damaged(whole, n, chance):
+        for how, broken in damaged(whole, n, rng):
             yield f"params {how}", "params.yaml", broken
 
     return numbered(made())
@@ -441,14 +441,14 @@ def params_files(n: int, whole: bytes) -> list[Broken]:
 
 def files(family: str, whole: dict[str, bytes], n: int, seed: int) -> list[Broken]:
     """`n` of each damage to each of `whole` files, by name."""
-    chance = random.Random(SEED + seed)
+    rng = random.Random(SEED + seed)
 
     def made() -> Iterator[tuple[str, str, bytes]]:
         for name, data in whole.items():
-            for how, broken in damaged(data, n, chance):
+            for how, broken in damaged(data, n, rng):
                 yield f"{family} {how}", name, broken
             yield f"{family} empty", name, b""
-            yield f"{family} noise", name, chance.randbytes(2000)
+            yield f"{family} noise", name, rng.randbytes(2000)
             yield f"{family} huge size", name, data[:8] + b"\xff" * 8 + data[16:]
 
     return numbered(made())

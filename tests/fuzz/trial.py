@@ -17,8 +17,8 @@ from root import ROOT
 from pipeline import crop, index
 from synctalk.corpora.records import ClipTable, Rejected, read_rejected
 from synctalk.errors import ClipError, Reason, UserError
-from synctalk.parts import REJECTED
-from synctalk.workers import Crew, Lost
+from synctalk.runtime.parts import REJECTED
+from synctalk.runtime.workers import Lost, WorkerPool
 
 LIMIT_S = 10.0
 READ = "read"
@@ -62,8 +62,8 @@ def try_all(use: Callable[[Path], object], inputs: list[Broken], folder: Path) -
         AssertionError: an input made it hang, crash, or raise what nobody can act on.
     """
     paths = [one.write(folder) for one in inputs]
-    with Crew(2) as crew:
-        results = list(crew.map(partial(judged, use), paths, limit_s=LIMIT_S, tries=1))
+    with WorkerPool(2) as pool:
+        results = list(pool.map(partial(judged, use), paths, limit_s=LIMIT_S, tries=1))
     counts: Counter[tuple[str, str]] = Counter()
     defects = []
     for one, result in zip(inputs, results, strict=True):
@@ -100,7 +100,7 @@ def stages_on(folder: Path, inputs: list[Broken]) -> Counter[tuple[str, str]]:
         AssertionError: a clip is lost, is in two places, or hung or killed its process; a file was changed.
     """
     params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
-    params["corpora"][ROLE] |= {"root": "raw", "watch": "raw", "layout": "lrs2", "detector": "tracks"}
+    params["corpora"][ROLE] |= {"root": "raw", "depends_on": "raw", "layout": "lrs2", "detector": "tracks"}
     params["index"]["min_keep_rate"] = params["crop"]["min_keep_rate"] = 0.0
     (folder / "params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     root, listed, crops = folder / "raw", folder / "index", folder / "crops"

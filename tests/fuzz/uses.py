@@ -19,13 +19,13 @@ from synctalk.corpora.transcript import read_align, read_transcript
 from synctalk.errors import ClipError, UserError
 from synctalk.evaluation.pairs import match_crossed
 from synctalk.faces.detect import read_published_track
+from synctalk.features.tokens import Tokenizer, Units
 from synctalk.media import read_audio
-from synctalk.schema import check
+from synctalk.params.schema import check
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, row_to_crop
 from synctalk.shards.stream import read_stretch
 from synctalk.training.loop import TrainState
-from synctalk.training.text import Tokenizer, Units
 
 TRACK_FRAMES = 20
 

@@ -18,7 +18,7 @@ from training.tiny import ENCODER, GENERATOR
 
 from synctalk.checkpoints.load import save
 from synctalk.checkpoints.typed import load_generator
-from synctalk.cli import main
+from synctalk.cli.app import main
 from synctalk.faces.crop import whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, make_detector
 from synctalk.generation.dub import (
@@ -27,8 +27,8 @@ from synctalk.generation.dub import (
     Footage,
     chosen_tracks,
     dub,
+    encode_long_audio,
     even_sides,
-    hear_all,
     look,
     shot_people,
 )
@@ -467,9 +467,9 @@ def test_long_sound_is_heard_in_pieces_as_it_is_at_once(kit: Kit, monkeypatch: p
     torch.manual_seed(0)
     peer = Wav2LipGenerator(Wav2LipConfig(image=GENERATOR.image, mel_widths=(2, 2, 3, 4))).eval()
     pcm = np.random.default_rng(0).normal(0, 2000, 16000 * 26 + 100).astype(np.int16)
-    pieces = hear_all(peer, pcm)
+    pieces = encode_long_audio(peer, pcm)
     monkeypatch.setattr("synctalk.generation.dub.WHOLE_ROWS", 10_000)
-    whole = hear_all(peer, pcm)
+    whole = encode_long_audio(peer, pcm)
     assert pieces.shape == whole.shape == (651, GENERATOR.image.d_audio)
     np.testing.assert_allclose(pieces, whole, rtol=1e-4, atol=1e-5)
     assert whole.std(0).max() > 1e-4
@@ -480,7 +480,7 @@ def test_what_is_far_away_in_long_sound_is_not_heard(kit: Kit) -> None:
     pcm = np.random.default_rng(0).normal(0, 2000, 16000 * 40).astype(np.int16)
     other = pcm.copy()
     other[: 16000 * 5] = 0
-    a, b = hear_all(kit.model, pcm), hear_all(kit.model, other)
+    a, b = encode_long_audio(kit.model, pcm), encode_long_audio(kit.model, other)
     changed = (a != b).any(1).numpy()
     assert len(a) == 1000
     assert changed[:125].all()

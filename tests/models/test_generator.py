@@ -9,7 +9,7 @@ from parity import assert_close, assert_same_network, filled, normal, reference,
 from torch import Tensor
 
 from synctalk.losses.adversarial import generator_loss
-from synctalk.losses.lip_sync import cosines, sync_loss
+from synctalk.losses.wav2lip_expert import cosines, sync_loss
 from synctalk.models.av_hubert import AVHubertConfig
 from synctalk.models.discriminator import DiscriminatorConfig, FaceDiscriminator
 from synctalk.models.generator import (
@@ -22,7 +22,7 @@ from synctalk.models.generator import (
     gather_frames,
 )
 from synctalk.models.resnet import FrontEndConfig
-from synctalk.models.sync_expert import SyncExpertConfig, SyncNetColor
+from synctalk.models.wav2lip_expert import Wav2LipExpert, Wav2LipExpertConfig
 
 SMALL = GeneratorConfig(
     encoder_widths=(4, 8, 8, 16, 16, 16),
@@ -72,7 +72,7 @@ def test_wav2lip_of_five_axes_is_the_peers(shared: Path) -> None:
 
 def embeddings_of_sync_expert(shared: Path) -> tuple[Tensor, Tensor]:
     """Of the peer's two windows of sound and faces, with its weights by formula."""
-    model = filled(SyncNetColor(SyncExpertConfig()), shared, "wav2lip_syncnet_color")
+    model = filled(Wav2LipExpert(Wav2LipExpertConfig()), shared, "wav2lip_syncnet_color")
     mel = normal(shared, "wav2lip.sync.mel", 2, 1, 80, 16) * 1.5
     audio, face = model(mel, uniform(shared, "wav2lip.sync.face", 2, 15, 48, 96))
     return audio, face
@@ -145,10 +145,10 @@ def test_features_of_the_discriminator_are_the_peers(shared: Path) -> None:
     ("build", "expected"),
     [
         (lambda: Wav2LipGenerator(Wav2LipConfig()), 36_298_035),
-        (lambda: SyncNetColor(SyncExpertConfig()), 16_435_072),
+        (lambda: Wav2LipExpert(Wav2LipExpertConfig()), 16_435_072),
         (lambda: FaceDiscriminator(DiscriminatorConfig()), 14_113_793),
     ],
-    ids=["wav2lip", "sync_expert", "discriminator"],
+    ids=["wav2lip", "syncnet", "discriminator"],
 )
 def test_parameters_of_the_released_sizes(build: object, expected: int) -> None:
     with torch.device("meta"):

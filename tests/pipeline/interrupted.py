@@ -22,8 +22,8 @@ from pathlib import Path
 import pandas  # noqa: F401  # the stages do it late: else a life would begin with it, and most kills fall there
 from small_corpus import stages
 
-from synctalk import jobs
-from synctalk.workers import die_with_parent
+from synctalk.runtime import jobs
+from synctalk.runtime.workers import die_with_parent
 
 MAX_LIFE_S = 0.5
 MORE_LIFE = 1.1
@@ -47,7 +47,7 @@ def main(folder: Path, seed: int) -> None:
     out, journal = Path(str(seed)), Path(f"{seed}.journal")
     journal.mkdir()
     jobs.STATE_DIR = Path(f"{seed}.state")
-    chance, longest = random.Random(seed), MAX_LIFE_S
+    rng, longest = random.Random(seed), MAX_LIFE_S
     kills: Counter[str] = Counter()
     while True:
         process = os.fork()
@@ -59,7 +59,7 @@ def main(folder: Path, seed: int) -> None:
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)
-        end = time.monotonic() + chance.uniform(0, longest)
+        end = time.monotonic() + rng.uniform(0, longest)
         while (ended := os.waitpid(process, os.WNOHANG)) == (0, 0) and (seed == 0 or time.monotonic() < end):
             time.sleep(0.002)
         if ended == (0, 0):

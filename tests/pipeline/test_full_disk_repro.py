@@ -17,7 +17,7 @@ OUTS = {
     "pretrain@it1": "models/pretrain/it1",
     "finetune@av_hubert": "models/finetune/av_hubert",
     "screener": "models/screener",
-    "sync_expert": "models/judges/sync_expert",
+    "syncnet": "models/judges/syncnet",
     "observer@observer1": "models/judges/observer1",
     "conformer": "models/judges/conformer",
     "wav2lip_expert": "models/experts/wav2lip",

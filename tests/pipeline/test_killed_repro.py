@@ -53,13 +53,13 @@ def running_stage(processes: list[psutil.Process]) -> str:
     return "DVC itself"
 
 
-def kill(repro: subprocess.Popen[bytes], chance: random.Random) -> str:
+def kill(repro: subprocess.Popen[bytes], rng: random.Random) -> str:
     """Kill -9 DVC alone, all processes at once, or one of those below DVC; what was killed, and in which stage."""
     below = psutil.Process(repro.pid).children(recursive=True)
     stage = running_stage(below)
-    manner = chance.choice(["DVC alone", "all", "one below"]) if below else "DVC alone"
+    manner = rng.choice(["DVC alone", "all", "one below"]) if below else "DVC alone"
     if manner == "one below":
-        chance.choice(below).kill()  # a worker's loss is made good, a stage's ends the run
+        rng.choice(below).kill()  # a worker's loss is made good, a stage's ends the run
     elif manner == "all":
         os.killpg(repro.pid, signal.SIGKILL)
     else:
@@ -71,7 +71,7 @@ def test_thirty_kills_change_no_hash(tmp_path: Path) -> None:
     undisturbed = tiny_checkout(tmp_path / "undisturbed")
     undisturbed.run("dvc", "repro")
     killed = tiny_checkout(tmp_path / "killed")
-    chance = random.Random(7)
+    rng = random.Random(7)
     kills: list[str] = []
     mended: list[str] = []
     with (tmp_path / "killed.log").open("wb") as log:
@@ -88,13 +88,13 @@ def test_thirty_kills_change_no_hash(tmp_path: Path) -> None:
                 start_new_session=True,
             )
             while repro.poll() is None and len(kills) < KILLS:
-                goal = n_finished(killed) + chance.randint(0, MOST_STAGES)
+                goal = n_finished(killed) + rng.randint(0, MOST_STAGES)
                 while repro.poll() is None and n_finished(killed) < goal:
                     time.sleep(0.05)
                 with suppress(subprocess.TimeoutExpired):
-                    repro.wait(chance.uniform(0, MOST_S))
+                    repro.wait(rng.uniform(0, MOST_S))
                     break
-                kills.append(kill(repro, chance))
+                kills.append(kill(repro, rng))
             done = repro.wait() == 0
             assert done or len(kills) > before, "a run that nobody killed failed: see killed.log"
     print("\n".join([*kills, *mended]))

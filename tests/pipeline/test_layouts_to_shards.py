@@ -20,7 +20,7 @@ from synctalk.faces.crop import crop_faces
 from synctalk.faces.extract import CropParams
 from synctalk.features import align_to_video, stacked_log_fbank
 from synctalk.features.corpus import extract_corpus
-from synctalk.params import load
+from synctalk.params.read import load
 from synctalk.shards.corpus import ShardParams, pack_corpus
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.shards.screened import write_unscreened

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from small_corpus import CORPUS, make_corpus, stages, write_params
 
-from synctalk import cli
+from synctalk.cli import app
 from synctalk.corpora.records import read_rejected
 from synctalk.errors import UserError
-from synctalk.params import load, load_entry
+from synctalk.params.read import load, load_entry
 from synctalk.planning import (
     SERIAL,
     Estimate,
@@ -62,7 +62,7 @@ def job_of(root: Path) -> Job:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     monkeypatch.setattr(sys, "argv", ["synctalk", "plan", *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     return str(ended.value.code) if ended.value.code else capsys.readouterr().out
 
 

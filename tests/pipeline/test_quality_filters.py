@@ -21,7 +21,7 @@ from synctalk.faces.track import Detection
 from synctalk.media import probe, read_video, write_video
 from synctalk.media.truncation import promised_bytes
 from synctalk.media.write import write_audio
-from synctalk.params import load
+from synctalk.params.read import load
 from synctalk.timebase import FPS, SAMPLE_RATE, n_samples
 
 PARAMS = load("crop", CropParams, Path(__file__).parents[2] / "params.yaml")

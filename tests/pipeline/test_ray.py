@@ -18,7 +18,7 @@ from small_corpus import digests, make_corpus, write_params
 
 from synctalk.corpora.records import read_rejected
 from synctalk.errors import Reason, UserError
-from synctalk.jobs import map_ordered
+from synctalk.runtime.jobs import map_ordered
 
 OBJECT_STORE = 80 * 2**20
 TESTS = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ RUN_PARTS = """
 import sys
 from pathlib import Path
 import test_parts
-from synctalk.parts import run_parts
+from synctalk.runtime.parts import run_parts
 run_parts("test corpus", ["key"], test_parts.stage(Path(sys.argv[1])), test_parts.N_PARTS, Path(sys.argv[2]))
 """
 

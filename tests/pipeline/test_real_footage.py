@@ -21,7 +21,7 @@ from synctalk.faces.crop import crop_face
 from synctalk.faces.detect import make_detector
 from synctalk.faces.extract import CropParams, crop_clip
 from synctalk.features.corpus import extract_corpus
-from synctalk.params import load
+from synctalk.params.read import load
 from synctalk.shards.corpus import ShardParams, pack_corpus
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.shards.screened import write_unscreened

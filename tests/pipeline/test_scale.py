@@ -19,8 +19,8 @@ from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.models.lip_reader import LipReader
-from synctalk.models.sync_expert import SyncNetColor
-from synctalk.schema import Params, check
+from synctalk.models.wav2lip_expert import Wav2LipExpert
+from synctalk.params.schema import Params, check
 from synctalk.training.networks import NETWORKS
 
 COMMITTED = ROOT / "params.yaml"
@@ -92,7 +92,7 @@ def test_paper_has_the_networks_of_the_paper(params: Path) -> None:
             NETWORKS[name](paper.generator, AVSyncNet(reader, AlignmentConfig(kind="none", kernel=1)), None)
             for name in ("synctalklip", "wav2lip")
         )
-        expert = SyncNetColor(paper.wav2lip_expert.model)
+        expert = Wav2LipExpert(paper.wav2lip_expert.model)
         discriminator = FaceDiscriminator(paper.generator.discriminator)
         decoder = LipReader(reader).decoder
     assert len(encoder.encoder.layers) == 24

@@ -17,10 +17,10 @@ from corpora.small_recipes import cut, per_split
 from pipeline import crop, features, index, screen, screener, shard
 from synctalk.corpora.records import Clip, ClipTable, read_rejected, read_table
 from synctalk.corpora.synthetic.synthesize import synthesize
-from synctalk.features.pcm import sound_from
+from synctalk.features.pcm import pcm_from
 from synctalk.media import read_audio
 from synctalk.media.write import write_audio
-from synctalk.parts import n_parts_in, part_path
+from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import SCREENING_SCHEMA
 
@@ -61,7 +61,7 @@ def plant(root: Path, clips: list[Clip]) -> dict[str, int | str]:
             if isinstance(kind, str):
                 pcm = np.resize(sounds[own[(number * len(own) // len(PLANTED)) - len(own) // 2].id], n)
             else:
-                pcm = sound_from(sounds[clip.id], kind)[:n]
+                pcm = pcm_from(sounds[clip.id], kind)[:n]
                 pcm = np.pad(pcm, (0, n - len(pcm)))
             write_audio(root / clip.audio, pcm)
             planted[clip.id] = kind
@@ -72,7 +72,7 @@ def plant(root: Path, clips: list[Clip]) -> dict[str, int | str]:
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     folder = tmp_path_factory.mktemp("planted")
     params = yaml.load((Path(__file__).parents[2] / "params.yaml").read_text(), yaml.CSafeLoader)
-    params["corpora"] = {CORPUS: params["corpora"][CORPUS] | {"root": "raw", "watch": "raw"}}
+    params["corpora"] = {CORPUS: params["corpora"][CORPUS] | {"root": "raw", "depends_on": "raw"}}
     params["screener"]["net"]["corpora"] = [CORPUS]
     params["screener"]["max_clips"] = N_TRAINED
     with pytest.MonkeyPatch.context() as patch:

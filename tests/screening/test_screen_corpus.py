@@ -18,10 +18,10 @@ from synctalk.corpora.records import Clip, ClipTable, read_rejected, read_table,
 from synctalk.errors import Reason, UserError
 from synctalk.evaluation.judges import SyncEmbeddings
 from synctalk.features.corpus import extract_corpus
-from synctalk.features.pcm import sound_from
+from synctalk.features.pcm import pcm_from
 from synctalk.media.write import write_audio
 from synctalk.models.syncnet import n_windows
-from synctalk.parts import part_path
+from synctalk.runtime.parts import part_path
 from synctalk.screening import corpus as screening_corpus
 from synctalk.screening.corpus import screen_corpus
 from synctalk.screening.params import ScreenParams
@@ -92,7 +92,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     def plant(name: str, moved: int, split: str = "train", n_frames: int = T, heard: int = 1) -> None:
         # 20 more frames of sound than there are pictures: what is moved in from there is the clip's own
         pcm = sound_of(np.concatenate([levels(9, START), levels(heard, n_frames), levels(8, 20)]))
-        write_audio(tmp_path / f"{name}.wav", sound_from(pcm, moved))
+        write_audio(tmp_path / f"{name}.wav", pcm_from(pcm, moved))
         rows[name] = split, crop_of(name, levels(1, n_frames))
 
     for name, moved in MOVED.items():

@@ -15,8 +15,8 @@ from synctalk.errors import UserError
 from synctalk.features import mfcc
 from synctalk.media import read_audio
 from synctalk.media.write import write_audio
-from synctalk.params import load
-from synctalk.parts import part_path
+from synctalk.params.read import load
+from synctalk.runtime.parts import part_path
 from synctalk.screening.params import ScreenerParams
 from synctalk.screening.screener import Source, chosen, train_screener, training_samples
 from synctalk.shards.mosaic import encode_mosaic

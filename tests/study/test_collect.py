@@ -11,7 +11,7 @@ import pytest
 from study.small_study import answers_of, signed, small_key
 from typer.testing import CliRunner
 
-from synctalk.cli import app
+from synctalk.cli.app import app
 from synctalk.errors import UserError
 from synctalk.study.answers import Fault, Finding, Rating, checksum, collect_ratings
 from synctalk.study.collect import collect_study, rating_intervals, summarise

@@ -8,7 +8,7 @@ from pathlib import Path
 from study.small_study import CLIPS, METHODS, answers_of, write_folders
 from typer.testing import CliRunner, Result
 
-from synctalk.cli import app
+from synctalk.cli.app import app
 from synctalk.study.records import Key, read_key
 
 

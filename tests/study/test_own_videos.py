@@ -10,11 +10,11 @@ import yaml
 from evaluation.footage import START, noise, waves
 from typer.testing import CliRunner
 
-from synctalk.cli import app
+from synctalk.cli.app import app
 from synctalk.corpora.records import Clip, write_clips
 from synctalk.errors import UserError
 from synctalk.media import probe, read_audio, read_video, write_video
-from synctalk.params import PARAMS
+from synctalk.params.read import PARAMS
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop, npy
 from synctalk.shards.write import write_shards

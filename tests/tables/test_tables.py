@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from synctalk.params import PARAMS
+from synctalk.params.read import PARAMS
 from synctalk.tables.paper_figures import paper_table
 from synctalk.tables.setting import TEST_CORPORA, Setting, load_setting
 from synctalk.tables.table import (

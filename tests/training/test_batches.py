@@ -12,6 +12,7 @@ from tiny import CROP, MOUTH, SENTENCES, samples, tokenizer
 from torch.utils.data import DataLoader
 
 from synctalk.errors import UserError
+from synctalk.features.tokens import token_batch
 from synctalk.models.lip_reader import EOS, PAD
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.training.data import (
@@ -28,7 +29,6 @@ from synctalk.training.data import (
 )
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.talking_data import TalkingFaceBatch, draw_reference, draw_windows, talking_face_batch
-from synctalk.training.text import token_batch
 
 
 def test_every_clip_comes_once_an_epoch_and_epochs_differ() -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from synctalk.checkpoints import save
 from synctalk.errors import UserError
 from synctalk.evaluation.judges import read_by_conformer
+from synctalk.features.tokens import TokenizerParams, Units, train_tokenizer
 from synctalk.models.conformer import BLANK, Conformer, ConformerConfig
 from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.training.conformer import (
@@ -24,7 +25,6 @@ from synctalk.training.conformer import (
     token_rows,
     train_conformer,
 )
-from synctalk.training.text import TokenizerParams, Units, train_tokenizer
 
 RECIPE = ConformerRecipe(
     corpora=("lrs2",),

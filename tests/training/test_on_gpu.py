@@ -25,16 +25,16 @@ def test_the_first_step_is_that_of_the_cpu(tmp_path: Path, monkeypatch: pytest.M
     cache, pieces = samples(tmp_path / "shards", 2), tokenizer()
     method = replace(ALL_TERMS, audio_anchor=anchor)
     found = {}
-    for place in ("cpu", "cuda"):
-        monkeypatch.setenv("SYNCTALK_DEVICE", place)
-        (tmp_path / place).mkdir()
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("SYNCTALK_DEVICE", device)
+        (tmp_path / device).mkdir()
         torch.manual_seed(0)
         watcher = reader(vocabulary=len(pieces))
         model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
         state = train_generator(
             model, discriminator, Supervisor(watcher, cache, CROP), cache, pieces, method,
-            replace(TRAIN, optim=replace(OPTIM, steps=1)), crop=CROP, seed=2, folder=tmp_path / place, label="test",
+            replace(TRAIN, optim=replace(OPTIM, steps=1)), crop=CROP, seed=2, folder=tmp_path / device, label="test",
         )  # fmt: skip
-        assert next(model.parameters()).device.type == place
-        found[place] = {name: curve(state, name)[0] for name in ("reconstruction", "lip_reading", "contrastive")}
+        assert next(model.parameters()).device.type == device
+        found[device] = {name: curve(state, name)[0] for name in ("reconstruction", "lip_reading", "contrastive")}
     assert found["cuda"] == pytest.approx(found["cpu"], rel=2e-3)

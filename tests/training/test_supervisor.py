@@ -105,7 +105,7 @@ def test_pasting_the_real_faces_leaves_the_real_video_nearly_unchanged(tmp_path:
 def test_the_supervisor_learns_nothing(tmp_path: Path) -> None:
     supervisor, batch = a_batch(tmp_path)
     made = torch.rand(len(batch.clip), 3, 96, 96, requires_grad=True)
-    watched = supervisor.watch(made, batch)
+    watched = supervisor.supervise(made, batch)
     (watched.logits.sum() + watched.video_encoding.sum()).backward()
     assert all(parameter.grad is None for parameter in supervisor.model.parameters())
     assert float(made.grad.abs().sum()) > 0
@@ -158,7 +158,7 @@ def test_freeze_takes_the_contrastive_gradient_away_from_the_trained_encoder(
     supervisor, batch = a_batch(tmp_path)
     model, _ = begin_generator(NETWORKS, "synctalklip", supervisor.model, None, seed=0)
     model.tune_audio_encoder(1)
-    encoding = model.hear(batch.speech.audio, batch.speech.padding, batch.frame_index).encoding
+    encoding = model.encode_audio(batch.speech.audio, batch.speech.padding, batch.frame_index).encoding
     assert encoding is not None
     video = torch.randn(*batch.speech.padding.shape, ENCODER.d_model)
     method = replace(METHOD, audio_anchor=anchor)

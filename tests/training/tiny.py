@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from synctalk.corpora.records import Clip
+from synctalk.features.tokens import Tokenizer, TokenizerParams, train_tokenizer
 from synctalk.models.av_hubert import AVHubertConfig
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.discriminator import DiscriminatorConfig
@@ -20,7 +21,6 @@ from synctalk.shards.records import Crop, npy
 from synctalk.shards.write import write_shards
 from synctalk.training.data import SampleCache
 from synctalk.training.networks import NetworkParams
-from synctalk.training.text import Tokenizer, TokenizerParams, train_tokenizer
 
 CROP = 24
 MOUTH = 32

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from synctalk.section import section
+from synctalk.params.section import section
 
 
 @section

@@ -14,7 +14,7 @@ from synctalk.corpora.synthetic.plan import PlannedRecording, plan
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.stage import build_stage
 from synctalk.errors import UserError
-from synctalk.jobs import map_ordered
+from synctalk.runtime.jobs import map_ordered
 
 
 def synthesize_recording(planned: PlannedRecording, recipe: SyntheticCorpus, root: Path) -> list[PhoneRow]:

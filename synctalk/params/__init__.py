@@ -1,0 +1,1 @@
+"""params.yaml: how it is read, and its whole shape."""

@@ -1,0 +1,1 @@
+"""What runs the work: parts, workers, clusters, and files that appear whole or not at all."""
