@@ -85,9 +85,9 @@ def repeat(measure: Callable[[Stopwatch], Any], repeats: int, *, warm_up: bool =
         measure(Stopwatch())
     runs = []
     for _ in range(repeats):
-        supervise = Stopwatch()
-        measure(supervise)
-        runs.append(dict(supervise.seconds))
+        meter = Stopwatch()
+        measure(meter)
+        runs.append(dict(meter.seconds))
     return medians(runs)
 
 

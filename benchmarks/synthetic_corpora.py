@@ -43,22 +43,22 @@ class Stopwatch:
 
 def measure(recipe: SyntheticCorpus, recordings: list[PlannedRecording], folder: Path) -> tuple[int, dict[str, float]]:
     """Frames of `recordings`, and CPU seconds by part."""
-    supervise, n_frames = Stopwatch(), 0
+    meter, n_frames = Stopwatch(), 0
     for planned in recordings:
-        with supervise.of("stage"):
+        with meter.of("stage"):
             stage = build_stage(draw_recording(recipe, planned.speaker, planned.take))
         for number in range(planned.n_utterances):
-            with supervise.of("speech"):
+            with meter.of("speech"):
                 performance = perform(recipe, planned.speaker, planned.take, number)
-            with supervise.of("rendering"):
+            with meter.of("rendering"):
                 frames = list(frames_of(stage, performance))
-            with supervise.of("encoding"):
+            with meter.of("encoding"):
                 path = folder / "clip.mp4"
                 write_video(path, frames, audio=performance.pcm, crf=recipe.crf, preset=recipe.preset)
             n_frames += len(frames)
-        with supervise.of("whole"):
+        with meter.of("whole"):
             synthesize_recording(planned, recipe, folder)
-    return n_frames, supervise.seconds
+    return n_frames, meter.seconds
 
 
 def main(n_recordings: int, only: str) -> None:

@@ -160,7 +160,7 @@ def test_the_committed_file_is_right() -> None:
         ),
         (
             lambda p: changed(p, "corpora.lrs2.root", "/data/mvlrs_v1"),
-            r"corpora\.lrs2\.depends_on is 'data/synthetic/lrs2', the root is '/data/mvlrs_v1'; set both to the same folder",
+            r"corpora\.lrs2\.depends_on is 'data/synthetic/lrs2', the root is '/data/mvlrs_v1'; set both to the same",
         ),
         (
             lambda p: changed(p, "corpora.lrs2.depends_on", "corpora/lrs2.jsonl"),
