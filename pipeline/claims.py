@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.params.read import entry_names, load
-from synctalk.runtime.jobs import write_json
+from synctalk.runtime.atomic import write_json
 from synctalk.tables.claims import check_claims, load_scores, to_json, to_page
 from synctalk.tables.external import ExternalParams
 from synctalk.tables.setting import load_setting

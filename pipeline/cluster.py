@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.params.read import load
+from synctalk.runtime.atomic import write_json
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import write_json
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import cluster_corpora, write_clusters, write_usage

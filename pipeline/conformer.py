@@ -13,8 +13,10 @@ from synctalk.evaluation.readers import reader_figures, score_conformer, write_r
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Units
 from synctalk.params.read import load, load_entry
+from synctalk.runtime.atomic import write_json
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import content_key, scratch, write_json
+from synctalk.runtime.fingerprints import content_key
+from synctalk.runtime.scratch import scratch
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.conformer import (

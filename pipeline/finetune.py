@@ -13,7 +13,8 @@ from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
-from synctalk.runtime.jobs import content_key, write_json
+from synctalk.runtime.atomic import write_json
+from synctalk.runtime.fingerprints import content_key
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.data import TRAIN_SPLITS, SampleCache

@@ -23,7 +23,7 @@ from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.score import ClipScore, summarise
 from synctalk.evaluation.seeds import mean_over_seeds
 from synctalk.params.read import entry_names, load
-from synctalk.runtime.jobs import write_json
+from synctalk.runtime.atomic import write_json
 from synctalk.tables.claims import check_claims, to_json, to_page
 from synctalk.tables.setting import load_setting
 from synctalk.tables.table import ROLES, caption, method_table

@@ -9,8 +9,8 @@ from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.phones import PHONEMES, read_phonemes
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
+from synctalk.runtime.atomic import write_json
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import write_json
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_clusters

@@ -9,7 +9,7 @@ from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_av_syncnet
 from synctalk.features.tokens import Tokenizer
 from synctalk.params.read import load
-from synctalk.runtime.jobs import content_key
+from synctalk.runtime.fingerprints import content_key
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves

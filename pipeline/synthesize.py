@@ -8,7 +8,7 @@ from pipeline.stage import run
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.synthesize import synthesize
 from synctalk.params.read import load_entry
-from synctalk.runtime.jobs import n_workers
+from synctalk.runtime.mapping import n_workers
 
 
 def main(corpus: str, root: Path) -> None:

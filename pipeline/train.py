@@ -14,7 +14,7 @@ from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.wav2lip_expert import Wav2LipExpert
 from synctalk.params.read import load, load_entry
-from synctalk.runtime.jobs import content_key
+from synctalk.runtime.fingerprints import content_key
 from synctalk.shards.read import ShardSet
 from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves

@@ -262,7 +262,7 @@ def check_disk() -> Finding:
 
 def check_machine() -> Finding:
     """Cores, and the settings that the environment makes."""
-    from synctalk.runtime.jobs import executor, n_workers
+    from synctalk.runtime.mapping import executor, n_workers
 
     found = f"{os.cpu_count()} cores; {n_workers()} workers, by {executor()}"
     settings = sorted(name for name in os.environ if name.startswith("SYNCTALK_"))

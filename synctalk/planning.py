@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from synctalk.corpora.layouts import iter_corpus, probe_clip
 from synctalk.corpora.params import CorpusParams
-from synctalk.corpora.records import CLIP_SCHEMA, Clip, Rejected, write_table
+from synctalk.corpora.records import CLIP_SCHEMA, Clip
 from synctalk.corpora.segments import cut_clip
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.corpus import detector_params
@@ -35,6 +35,8 @@ from synctalk.faces.extract import CropParams, audio_origin_s, crop_clip
 from synctalk.features.extract import extract_features
 from synctalk.media import read_audio
 from synctalk.params.read import load, load_entry
+from synctalk.parquet import write_table
+from synctalk.rejected import Rejected
 from synctalk.runtime.parts import CLIP_TRIES, clip_limit_s
 from synctalk.runtime.workers import Lost, WorkerPool
 from synctalk.shards.corpus import ShardParams, iter_index

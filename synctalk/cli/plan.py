@@ -31,7 +31,7 @@ def plan(
     Example: synctalk plan --layout voxceleb2 --root /data/VoxCeleb2 --detector yunet --weights yunet.onnx --json
     """
     from synctalk.planning import Sampling, choose_job, plan_corpus, render
-    from synctalk.runtime.jobs import n_workers
+    from synctalk.runtime.mapping import n_workers
 
     job = choose_job(role, layout=layout, root=root, detector=detector, weights=weights)
     made = plan_corpus(job, Sampling(clips, probes, seed), workers or n_workers(), machines)

@@ -26,9 +26,10 @@ from synctalk.corpora.listing import (
     require_inside,
     require_root,
 )
-from synctalk.corpora.records import SPLITS, Clip, Rejected
+from synctalk.corpora.records import SPLITS, Clip
 from synctalk.corpora.transcript import Transcript, read_align, read_transcript
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 MAX_NAME = 255
 """Bytes of a file's name on Linux."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from synctalk.corpora import folder, grid, lrs2, lrs3, voxceleb2
 from synctalk.corpora.listing import Entry, Reading, reading, reject
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 READERS: Mapping[str, Callable[[Path], Iterator[Entry]]] = {
     "lrs2": lrs2.read,

@@ -23,9 +23,10 @@ from synctalk.corpora.listing import (
     require_file,
     require_root,
 )
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Clip
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 LISTS = {"pretrain": "pretrain", "train": "main", "val": "main", "test": "main"}
 """Split (and name of its list) -> folder."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from synctalk.corpora.records import read_table, write_table
+from synctalk.parquet import read_table, write_table
 from synctalk.timebase import FPS
 
 PHONEMES = "phonemes.parquet"

@@ -24,8 +24,8 @@ from synctalk.corpora.listing import (
     reject,
     require_root,
 )
-from synctalk.corpora.records import Rejected
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 FOLDERS = {"dev": "pretrain", "test": "test"}
 """Folder -> split."""

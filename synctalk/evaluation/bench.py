@@ -24,7 +24,7 @@ from synctalk.faces.extract import CropParams
 from synctalk.features.tokens import CONFORMER_FILES, Tokenizer, Units
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.params.read import load, load_entry
-from synctalk.runtime.jobs import write_json
+from synctalk.runtime.atomic import write_json
 from synctalk.shards.read import ShardSet
 from synctalk.training.syncnet import SyncNetParams
 

@@ -20,7 +20,7 @@ from synctalk.evaluation.pictures import Take, film_frames, prepare
 from synctalk.evaluation.score import ClipScore, Judges
 from synctalk.media import probe, resample_index
 from synctalk.models.syncnet import SyncNetConfig
-from synctalk.runtime.jobs import map_ordered
+from synctalk.runtime.mapping import map_ordered
 from synctalk.shards.read import ShardSet
 from synctalk.timebase import n_whole_frames
 from synctalk.training.syncnet import View

@@ -18,7 +18,9 @@ from synctalk.evaluation.foreign import Filmed, Setup, film_pair, score_filmed
 from synctalk.evaluation.pairs import Finding, Matching, Note, Pair, write_notes
 from synctalk.evaluation.perceptual import ClipLpips, Fid, Nets, mean_lpips, perceive, write_lpips
 from synctalk.evaluation.score import ClipScore, Judges, offset_counts, summarise, write_scores
-from synctalk.runtime.jobs import map_ordered, scratch, write_json
+from synctalk.runtime.atomic import write_json
+from synctalk.runtime.mapping import map_ordered
+from synctalk.runtime.scratch import scratch
 
 PART = 16
 """Clips a part: what is scored at a time, and what a kill may cost."""

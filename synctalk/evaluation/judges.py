@@ -19,7 +19,7 @@ from synctalk.models.conformer_search import JointBeamConfig, joint_beam_search
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.training.data import pad_stack
 
 READ_BATCH = 16

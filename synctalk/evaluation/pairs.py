@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from synctalk.corpora.listing import VIDEO_SUFFIXES, iter_files, read_list, require_inside
-from synctalk.corpora.records import write_table
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, UserError
+from synctalk.parquet import write_table
 
 
 class Finding(StrEnum):

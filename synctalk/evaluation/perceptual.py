@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synctalk.checkpoints.importing import file_sha256
-from synctalk.corpora.records import write_table
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.frames import Frames
 from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception
 from synctalk.evaluation.lpips import LPIPS, load_lpips
 from synctalk.evaluation.pairs import Pair
+from synctalk.parquet import write_table
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 
 BATCH = 16
 """Frames at a time."""

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from synctalk.corpora.records import write_table
 from synctalk.evaluation.bootstrap import ratio_interval
 from synctalk.evaluation.judges import read_by_conformer, read_lips
 from synctalk.features.tokens import Tokenizer, Units
@@ -20,8 +19,9 @@ from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig
+from synctalk.parquet import write_table
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.training.data import SampleCache, speech_batch
 
 ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synctalk.corpora.records import Clip, write_table
+from synctalk.corpora.records import Clip
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_by_conformer, read_lips, sync_embeddings
@@ -27,7 +27,8 @@ from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.sync_scorer import SyncScorer
-from synctalk.runtime.jobs import map_ordered
+from synctalk.parquet import write_table
+from synctalk.runtime.mapping import map_ordered
 from synctalk.shards.read import ShardSet
 from synctalk.training.syncnet import View
 

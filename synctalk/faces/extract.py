@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import crop_faces, whole_boxes
@@ -24,6 +24,7 @@ from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_cha
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
 from synctalk.params.section import section
+from synctalk.rejected import Rejected
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop
 from synctalk.timebase import FPS, n_samples

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
+from synctalk.corpora.records import Clip, ClipTable
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
 from synctalk.media import read_audio
-from synctalk.runtime.jobs import digest
+from synctalk.parquet import iter_rows
+from synctalk.rejected import Rejected
+from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import PartStage, Row, n_parts_in, part_path, run_parts
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, npy
 from synctalk.shards.screened import audio_starts

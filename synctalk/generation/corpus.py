@@ -16,7 +16,8 @@ from synctalk.generation.faces import generate_faces
 from synctalk.media import read_audio, read_video, write_video
 from synctalk.models.generator import FaceGenerator
 from synctalk.params.section import section
-from synctalk.runtime.jobs import progress_bar, publish
+from synctalk.runtime.atomic import publish
+from synctalk.runtime.progress import progress_bar
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.timebase import n_samples
 

@@ -33,7 +33,7 @@ from synctalk.media import iter_frames, probe, read_audio, write_video
 from synctalk.media.probe import VideoStream
 from synctalk.media.read import require_video
 from synctalk.models.generator import FaceGenerator
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.timebase import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 
 BATCH_FRAMES = 64

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from synctalk.corpora.records import Rejected, iter_rows
 from synctalk.errors import Reason
 from synctalk.metrics.shift import VSHIFT
+from synctalk.parquet import iter_rows
+from synctalk.rejected import Rejected
 from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA, IndexRow
 from synctalk.timebase import FPS

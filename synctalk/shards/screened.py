@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synctalk.corpora.records import iter_rows, write_rejected, write_table
+from synctalk.parquet import iter_rows, write_table
+from synctalk.rejected import write_rejected
 from synctalk.runtime.parts import REJECTED, n_parts_in, part_path
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA
 

@@ -20,7 +20,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from synctalk.errors import UserError
-from synctalk.runtime.jobs import map_ordered
+from synctalk.runtime.mapping import map_ordered
 from synctalk.study.assign import Item, choose_items, order_apart, share_out
 from synctalk.study.footage import Filmed, Form, Source, film_clip, videos_below
 from synctalk.study.records import QUESTIONS, SCALE, Key, Origin, Shown, assignment_digest, opaque_name, write_key

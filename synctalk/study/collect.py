@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import N_RESAMPLES, Interval
-from synctalk.runtime.jobs import write_json
+from synctalk.runtime.atomic import write_json
 from synctalk.study.agreement import ordinal_alpha
 from synctalk.study.answers import Finding, Rating, collect_ratings
 from synctalk.study.records import QUESTIONS, Key, read_key

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from synctalk.errors import UserError
-from synctalk.runtime.jobs import write_json
+from synctalk.runtime.atomic import write_json
 
 SCALE = (1, 5)
 """Lowest and highest score."""

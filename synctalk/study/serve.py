@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from synctalk.errors import UserError
-from synctalk.runtime.jobs import write_json
+from synctalk.runtime.atomic import write_json
 from synctalk.study.answers import checksum, well_formed
 from synctalk.study.build import PAGE, STUDY, VIDEOS
 

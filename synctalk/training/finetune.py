@@ -19,7 +19,7 @@ from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.lip_reader import EOS, PAD, LipReaderConfig
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams

@@ -11,8 +11,9 @@ import pytest
 from synctalk.corpora import grid, lrs3
 from synctalk.corpora.layouts import READERS, read_corpus
 from synctalk.corpora.listing import Reading, segment_id
-from synctalk.corpora.records import Clip, Rejected, Word, read_clips, read_rejected, write_clips, write_rejected
+from synctalk.corpora.records import Clip, Word, read_clips, write_clips
 from synctalk.errors import Reason, UserError
+from synctalk.rejected import Rejected, read_rejected, write_rejected
 
 TEXT = "Text:  OH NO\nConf:  5\n"
 

@@ -20,7 +20,7 @@ from small_recipes import LAYOUTS, cut, per_split, recipe_of, small
 from synctalk.corpora import grid, lrs3
 from synctalk.corpora.layouts import read_corpus
 from synctalk.corpora.phones import PHONEME_SCHEMA, PHONEMES
-from synctalk.corpora.records import SPLITS, Clip, read_table
+from synctalk.corpora.records import SPLITS, Clip
 from synctalk.corpora.synthetic import synthesize as maker
 from synctalk.corpora.synthetic.grammar import WORDS
 from synctalk.corpora.synthetic.perform import draw_recording, draw_speaker, frames_of, perform, track_of
@@ -31,6 +31,7 @@ from synctalk.corpora.synthetic.synthesize import synthesize
 from synctalk.corpora.transcript import parse_transcript
 from synctalk.errors import Reason, UserError
 from synctalk.media import probe, read_audio, read_video
+from synctalk.parquet import read_table
 from synctalk.timebase import FPS, SAMPLE_RATE, n_samples
 
 OFFICIAL = {

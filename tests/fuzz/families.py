@@ -20,8 +20,10 @@ from shards.test_round_trip import sample
 from torch import nn
 
 from synctalk.checkpoints import save
-from synctalk.corpora.records import Rejected, write_clips, write_rejected, write_table
+from synctalk.corpora.records import write_clips
 from synctalk.errors import Reason
+from synctalk.parquet import write_table
+from synctalk.rejected import Rejected, write_rejected
 from synctalk.shards.records import CROP_SCHEMA, crop_to_row
 from synctalk.shards.write import write_shards
 from synctalk.training.loop import TrainState

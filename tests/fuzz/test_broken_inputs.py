@@ -32,7 +32,7 @@ MAY_BE_EMPTY = ("manifest", "filelist")
 def one_clip_at_most_10_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("SYNCTALK_CLIP_LIMIT_S", "10")
     monkeypatch.setenv("SYNCTALK_WORKERS", "2")
-    monkeypatch.setattr("synctalk.runtime.jobs.STATE_DIR", tmp_path / "state")
+    monkeypatch.setattr("synctalk.runtime.scratch.STATE_DIR", tmp_path / "state")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -15,8 +15,9 @@ from fuzz.broken import N_FRAMES, Broken
 from root import ROOT
 
 from pipeline import crop, index
-from synctalk.corpora.records import ClipTable, Rejected, read_rejected
+from synctalk.corpora.records import ClipTable
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected, read_rejected
 from synctalk.runtime.parts import REJECTED
 from synctalk.runtime.workers import Lost, WorkerPool
 

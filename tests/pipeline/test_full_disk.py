@@ -20,11 +20,12 @@ from small_disk import LINE, enlarge, small_disk
 from torch import nn
 
 from synctalk.checkpoints.safetensors_file import write_safetensors
-from synctalk.corpora.records import REJECTED_SCHEMA, write_table
 from synctalk.corpora.spill import Spill
 from synctalk.errors import no_room
 from synctalk.media import write_audio, write_mpeg, write_video
-from synctalk.runtime.jobs import publish, write_json
+from synctalk.parquet import write_table
+from synctalk.rejected import REJECTED_SCHEMA
+from synctalk.runtime.atomic import publish, write_json
 from synctalk.shards.write import write_shards
 from synctalk.training.loop import TrainState
 

@@ -13,7 +13,6 @@ import pytest
 from small_corpus import CORPUS, make_corpus, stages, write_params
 
 from synctalk.cli import app
-from synctalk.corpora.records import read_rejected
 from synctalk.errors import UserError
 from synctalk.params.read import load, load_entry
 from synctalk.planning import (
@@ -28,6 +27,7 @@ from synctalk.planning import (
     plan_corpus,
     render,
 )
+from synctalk.rejected import read_rejected
 from synctalk.shards.corpus import iter_index
 
 N_CLIPS = 14

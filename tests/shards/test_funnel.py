@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from synctalk.corpora.records import Rejected, write_table
 from synctalk.errors import Reason
+from synctalk.parquet import write_table
+from synctalk.rejected import Rejected
 from synctalk.runtime.parts import part_path
 from synctalk.shards.funnel import STEPS, SyncFigures, face_widths, funnel, steps, sync_figures, write_plots
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA, Crop, IndexRow, crop_to_row
