@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline.stage import required_recipe, run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_lip_reader
+from synctalk.evaluation.judges.readers import reader_figures, score_conformer, write_readings
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.readers import reader_figures, score_conformer, write_readings
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Units
 from synctalk.params.read import load, load_entry

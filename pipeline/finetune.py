@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.evaluation.judges.readers import reader_figures, score_reader, write_readings
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.readers import reader_figures, score_reader, write_readings
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.lip_reader import LipReaderConfig

@@ -9,17 +9,12 @@ from pathlib import Path
 from synctalk.checkpoints.typed import load_conformer, load_lip_reader, load_syncnet
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import Clip, read_clips
+from synctalk.evaluation.judges.conformer import ConformerJudge
+from synctalk.evaluation.judges.lip_reader import LipJudge
+from synctalk.evaluation.judges.panel import Judges
+from synctalk.evaluation.judges.syncnet import SyncJudge
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.score import (
-    ClipScore,
-    ConformerJudge,
-    Judges,
-    LipJudge,
-    SyncJudge,
-    summarise,
-    write_offsets,
-    write_scores,
-)
+from synctalk.evaluation.scores import ClipScore, summarise, write_offsets, write_scores
 from synctalk.faces.extract import CropParams
 from synctalk.features.tokens import CONFORMER_FILES, Tokenizer, Units
 from synctalk.models.sync_scorer import SyncScorer
@@ -30,7 +25,7 @@ from synctalk.training.syncnet import SyncNetParams
 
 
 @dataclass(frozen=True)
-class RoleClips:
+class CorpusClips:
     """Test clips of one role: the corpus' folder, its clips, and the samples."""
 
     root: Path
@@ -104,11 +99,11 @@ def load_bench(judges: Path) -> Bench:
     )
 
 
-def load_test_set(role: str, index: Path, shards: Path) -> RoleClips:
+def load_test_set(role: str, index: Path, shards: Path) -> CorpusClips:
     """The test clips of a role, from the folders of all indexes and all shards.
 
     Raises:
         UserError: one is missing or broken.
     """
     root = Path(load_entry("corpora", role, CorpusParams).root)
-    return RoleClips(root, read_clips(index / role / "clips.parquet"), ShardSet([shards / role], ["test"]))
+    return CorpusClips(root, read_clips(index / role / "clips.parquet"), ShardSet([shards / role], ["test"]))

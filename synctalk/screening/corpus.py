@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from synctalk.checkpoints.typed import load_syncnet
 from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
 from synctalk.errors import ClipError, Reason, UserError
-from synctalk.evaluation.judges import judge_sync, sync_embeddings
+from synctalk.evaluation.judges.syncnet import judge_sync, sync_embeddings
 from synctalk.faces.crop import syncnet_crops
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, pcm_from

@@ -13,7 +13,7 @@ from overfit import OPTIM, assert_resumes, curve
 from tiny import samples
 from torch import nn
 
-from synctalk.evaluation.judges import sync_embeddings
+from synctalk.evaluation.judges.syncnet import sync_embeddings
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.training.syncnet import (

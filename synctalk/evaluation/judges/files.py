@@ -12,8 +12,10 @@ from synctalk.checkpoints.safetensors_file import read_header
 from synctalk.checkpoints.torch_file import is_torch_file
 from synctalk.checkpoints.typed import load_lip_reader, load_syncnet
 from synctalk.errors import UserError
-from synctalk.evaluation.foreign import Setup
-from synctalk.evaluation.score import Judges, LipJudge, SyncJudge
+from synctalk.evaluation.judges.lip_reader import LipJudge
+from synctalk.evaluation.judges.panel import Judges
+from synctalk.evaluation.judges.syncnet import SyncJudge
+from synctalk.evaluation.videos.foreign import Setup
 from synctalk.faces.align import PEER_WINDOW, MouthParams
 from synctalk.faces.detect import DetectorParams, check_weights
 from synctalk.features.tokens import Tokenizer
