@@ -14,9 +14,9 @@ from synctalk.features.tokens import Tokenizer
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.jobs import content_key, write_json
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.finetune import FinetuneParams, begin_reader, finetune
 from synctalk.training.loop import write_curves
 from synctalk.training.processes import begin_training, leads, shared_scratch

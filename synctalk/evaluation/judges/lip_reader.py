@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from synctalk.evaluation.videos.pictures import PreparedVideo
 from synctalk.features.roi_input import roi_input
+from synctalk.features.speech_batch import pad_stack
 from synctalk.features.tokens import Tokenizer
 from synctalk.metrics.wer import character_edits, word_edits
 from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.jobs import progress_bar
-from synctalk.training.data import pad_stack
 
 READ_BATCH = 16
 """Clips that the observer reads at a time, at most."""

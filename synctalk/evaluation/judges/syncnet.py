@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synctalk.features.syncnet_input import View
 from synctalk.metrics.lse import LipSync, lse
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.runtime.device import torch_device
-from synctalk.training.syncnet import View
 
 
 @dataclass(frozen=True)

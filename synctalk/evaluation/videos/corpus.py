@@ -16,12 +16,12 @@ from synctalk.evaluation.videos.pictures import Pictures, PreparedVideo
 from synctalk.faces.align import crop_mouth
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, pcm_from
+from synctalk.features.syncnet_input import View
 from synctalk.generation.corpus import generated_path
 from synctalk.media import probe, read_audio, read_video
 from synctalk.models.syncnet import SyncNetConfig
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.timebase import n_samples
-from synctalk.training.syncnet import View
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from synctalk.errors import ClipError, UserError
 from synctalk.evaluation.videos.corpus import ClipVideo, decode_clip, prepare
 from synctalk.evaluation.videos.foreign import MIN_FRAMES, UNREADABLE, Preparation
 from synctalk.evaluation.videos.pairs import ClipFinding, Note, videos_below, without_partner
+from synctalk.features.syncnet_input import View
 from synctalk.media import probe, resample_index
 from synctalk.models.syncnet import SyncNetConfig
 from synctalk.shards.read import ShardSet
 from synctalk.timebase import n_whole_frames
-from synctalk.training.syncnet import View
 
 FINDINGS_HEADER = ("corpus", "id", "finding", "scored", "detail")
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from synctalk.evaluation.videos.images import ImageScores
 from synctalk.faces.crop import crop_face, syncnet_crops
+from synctalk.features.syncnet_input import View, judge_pictures
 from synctalk.media import dumped
 from synctalk.models.syncnet import SyncNetConfig
-from synctalk.training.syncnet import View, judge_pictures
 
 
 @dataclass(frozen=True)
