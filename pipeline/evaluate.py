@@ -9,7 +9,8 @@ import typer
 
 from pipeline.stage import run
 from synctalk.evaluation.bench import load_bench, load_test_set
-from synctalk.evaluation.score import score_takes, takes_of
+from synctalk.evaluation.score import score_clip_videos
+from synctalk.evaluation.videos.corpus import clip_videos
 from synctalk.runtime.device import set_threads
 
 
@@ -30,8 +31,8 @@ def main(
     scores = {}
     for role in bench.roles:
         test = load_test_set(role, index, shards)
-        takes = takes_of(test.root, test.clips, test.shards, generated / role if generated else None)
-        scores[role] = score_takes(
+        takes = clip_videos(test.root, test.clips, test.shards, generated / role if generated else None)
+        scores[role] = score_clip_videos(
             takes,
             bench.judges(role),
             face_size=bench.face_size,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.evaluation.bench import load_bench, load_test_set
-from synctalk.evaluation.external import match_samples, role_folders, score_external, write_findings
+from synctalk.evaluation.score import score_external
+from synctalk.evaluation.videos.external import corpus_folders, match_samples, write_findings
 from synctalk.runtime.device import set_threads
 
 
@@ -15,7 +16,7 @@ def main(method: str, videos: Path, index: Path, shards: Path, judges: Path, out
     set_threads()
     bench = load_bench(judges)
     scores, notes = {}, {}
-    for role, folder in role_folders(method, videos, bench.roles).items():
+    for role, folder in corpus_folders(method, videos, bench.roles).items():
         test = load_test_set(role, index, shards)
         matched = match_samples(test.root, test.clips, test.shards, folder)
         scores[role], notes[role] = score_external(

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.evaluation.judges.readers import reader_figures, score_reader, write_readings
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.readers import reader_figures, score_reader, write_readings
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.atomic import write_json
 from synctalk.runtime.fingerprints import content_key
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.finetune import FinetuneParams, begin_reader, finetune
 from synctalk.training.loop import write_curves
 from synctalk.training.processes import begin_training, leads, shared_scratch

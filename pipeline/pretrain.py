@@ -11,10 +11,10 @@ from synctalk.faces.align import MouthParams
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.fingerprints import content_key
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_labels
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves
 from synctalk.training.pretrain import PretrainSection, begin_iteration, pretrain
 from synctalk.training.processes import begin_training, leads, shared_scratch

@@ -9,8 +9,8 @@ import pandas as pd
 from pipeline.stage import run
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import read_clips
-from synctalk.evaluation.external import match_samples
-from synctalk.evaluation.score import takes_of
+from synctalk.evaluation.videos.corpus import clip_videos
+from synctalk.evaluation.videos.external import match_samples
 from synctalk.faces.extract import CropParams
 from synctalk.params.read import entry_names, load, load_entry
 from synctalk.report.report import (
@@ -26,13 +26,21 @@ from synctalk.report.report import (
     render,
     sanity_checks,
     table_rows,
-    take_view,
+    video_view,
 )
 from synctalk.shards.read import ShardSet
 from synctalk.tables.external import load_external
 from synctalk.tables.paper_figures import METHOD_NAMES
 from synctalk.tables.setting import TEST_CORPORA, load_setting
-from synctalk.tables.table import ROLES, Intervals, caption, method_table, reader_table, study_caption, study_table
+from synctalk.tables.table import (
+    TABLE_CORPORA,
+    Intervals,
+    caption,
+    method_table,
+    reader_table,
+    study_caption,
+    study_table,
+)
 
 
 def main(
@@ -54,7 +62,9 @@ def main(
         takes = {
             name: {
                 take.sample.row.id: take
-                for take in takes_of(root, indexed, test, None if name == "ground_truth" else generated / name / corpus)
+                for take in clip_videos(
+                    root, indexed, test, None if name == "ground_truth" else generated / name / corpus
+                )
             }
             for name in tables
         }
@@ -66,7 +76,7 @@ def main(
         scored |= {(corpus, name): table for name, table in tables.items()}
         for clip_id in choose_clips(tables[variant], load("report", ReportParams).clips_per_corpus):
             views = [
-                take_view(name, of_method[clip_id], face_size)
+                video_view(name, of_method[clip_id], face_size)
                 for name, of_method in takes.items()
                 if clip_id in of_method
             ]
@@ -82,7 +92,10 @@ def main(
     readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
     rated = load_json(results / "study" / "summary.json")
     of_paper = {
-        **{n: (method_table(n, intervals, external.rows), caption(n, setting, external.unscored)) for n in ROLES},
+        **{
+            n: (method_table(n, intervals, external.rows), caption(n, setting, external.unscored))
+            for n in TABLE_CORPORA
+        },
         2: (reader_table(readers), caption(2, setting)),
         5: (study_table(rated), study_caption(rated)),
     }

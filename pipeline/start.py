@@ -10,8 +10,8 @@ from synctalk.checkpoints.typed import load_av_syncnet
 from synctalk.features.tokens import Tokenizer
 from synctalk.params.read import load
 from synctalk.runtime.fingerprints import content_key
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves
 from synctalk.training.networks import NetworkParams
 from synctalk.training.processes import begin_training, leads, shared_scratch

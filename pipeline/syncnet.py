@@ -15,9 +15,9 @@ from synctalk.models.syncnet import SyncNet
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.scratch import scratch
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves
 from synctalk.training.syncnet import SyncNetParams, train_syncnet
 

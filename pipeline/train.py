@@ -15,8 +15,8 @@ from synctalk.features.tokens import Tokenizer
 from synctalk.models.wav2lip_expert import Wav2LipExpert
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.fingerprints import content_key
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves
 from synctalk.training.networks import NetworkParams
 from synctalk.training.processes import begin_training, leads, shared_scratch

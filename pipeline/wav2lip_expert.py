@@ -13,8 +13,8 @@ from synctalk.models.wav2lip_expert import Wav2LipExpert
 from synctalk.params.read import load
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.scratch import scratch
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves
 from synctalk.training.wav2lip_expert import Wav2LipExpertParams, train_wav2lip_expert
 

@@ -61,9 +61,9 @@ def build(
 
     Example: synctalk study build -o study --key study-key.json --own --method wav2lip=wav2lip_videos
     """
-    from synctalk.study.build import Plan, build_study, folder_sources, links_path, own_sources
-    from synctalk.study.footage import Form, Source
+    from synctalk.study.build import StudyPlan, build_study, folder_sources, links_path, own_sources
     from synctalk.study.records import Origin
+    from synctalk.study.videos import Form, Source
     from synctalk.tables.setting import TEST_CORPORA
 
     if size % 2:
@@ -75,7 +75,7 @@ def build(
     for name in sources.keys() & folders.keys():
         raise UserError(f"--method {name}", "is a method of the pipeline too", "name the folder's method otherwise")
     sources |= folder_sources(folders)
-    plan = Plan(videos, raters, overlap, seed, Form(size, crf))
+    plan = StudyPlan(videos, raters, overlap, seed, Form(size, crf))
     built = build_study(sources, plan, origin, out, key)
     for note in built.notes:
         typer.echo(note, err=True)

@@ -6,31 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synctalk.checkpoints.load import metadata_of
 from synctalk.checkpoints.typed import load_conformer, load_lip_reader, load_syncnet
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import Clip, read_clips
+from synctalk.evaluation.judges.conformer import ConformerJudge
+from synctalk.evaluation.judges.lip_reader import LipJudge
+from synctalk.evaluation.judges.panel import Judges
+from synctalk.evaluation.judges.syncnet import SyncJudge
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.score import (
-    ClipScore,
-    ConformerJudge,
-    Judges,
-    LipJudge,
-    SyncJudge,
-    summarise,
-    write_offsets,
-    write_scores,
-)
+from synctalk.evaluation.scores import ClipScore, summarise, write_offsets, write_scores
 from synctalk.faces.extract import CropParams
 from synctalk.features.tokens import CONFORMER_FILES, Tokenizer, Units
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.atomic import write_json
 from synctalk.shards.read import ShardSet
-from synctalk.training.syncnet import SyncNetParams
 
 
 @dataclass(frozen=True)
-class RoleClips:
+class CorpusClips:
     """Test clips of one role: the corpus' folder, its clips, and the samples."""
 
     root: Path
@@ -91,24 +86,25 @@ def load_bench(judges: Path) -> Bench:
         UserError: params.yaml or a judge is missing or broken.
     """
     params, sizes, crop = load("evaluate", EvaluateParams), load("crop", CropParams), load("mouth_crop", int)
-    net = SyncScorer(load_syncnet(judges / "syncnet" / "model.safetensors"), params.sync_dtype)
+    judge = judges / "syncnet" / "model.safetensors"
+    net = SyncScorer(load_syncnet(judge), params.sync_dtype)
     weights, model, units = (judges / "conformer" / file for file in CONFORMER_FILES)
     return Bench(
         params=params,
         face_size=sizes.face_size,
         mouth_size=sizes.mouth.size,
         crop=crop,
-        sync=SyncJudge(net, load("syncnet", SyncNetParams).view, params.jpeg),
+        sync=SyncJudge(net, metadata_of(judge)["view"], params.jpeg),
         conformer=ConformerJudge(load_conformer(weights), Units.load(model, units), crop, params.joint_beam),
         folder=judges,
     )
 
 
-def load_test_set(role: str, index: Path, shards: Path) -> RoleClips:
+def load_test_set(role: str, index: Path, shards: Path) -> CorpusClips:
     """The test clips of a role, from the folders of all indexes and all shards.
 
     Raises:
         UserError: one is missing or broken.
     """
     root = Path(load_entry("corpora", role, CorpusParams).root)
-    return RoleClips(root, read_clips(index / role / "clips.parquet"), ShardSet([shards / role], ["test"]))
+    return CorpusClips(root, read_clips(index / role / "clips.parquet"), ShardSet([shards / role], ["test"]))

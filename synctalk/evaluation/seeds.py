@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from synctalk.errors import UserError
-from synctalk.evaluation.score import ClipScore
+from synctalk.evaluation.scores import ClipScore
 
 KEPT_OUT = frozenset({"id", "n_frames", "offset", "reference", "hypothesis", "wer3_hypothesis", "wer3_free_hypothesis"})
 """What is not averaged: what a clip is, texts, and the best shift, since a mean of shifts is none of them."""

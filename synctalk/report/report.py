@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from synctalk.evaluation.pictures import Take, film_frames
+from synctalk.evaluation.videos.corpus import ClipVideo, decode_clip
 from synctalk.faces.crop import crop_faces, mouth_region
 from synctalk.media import write_video
 from synctalk.params.section import section
@@ -50,7 +50,7 @@ class ReportParams:
 
 
 @dataclass(frozen=True)
-class TakeView:
+class VideoView:
     """One method's take of a clip.
 
     Attributes:
@@ -78,7 +78,7 @@ class ClipView:
     corpus: str
     id: str
     transcript: str
-    takes: list[TakeView]
+    takes: list[VideoView]
 
 
 @dataclass(frozen=True)
@@ -175,11 +175,11 @@ def mouth_box(boxes: NDArray[np.int32], width: int, height: int) -> tuple[float,
     return tuple(round(share, 4) for share in shares)  # type: ignore[return-value]  # four of them
 
 
-def take_view(method: str, take: Take, face_size: int) -> TakeView:
+def video_view(method: str, take: ClipVideo, face_size: int) -> VideoView:
     """A take for the page. Our generated files are taken as they are; real footage, and that of whole clips, is encoded
     anew, so that any browser plays just the stretch.
     """
-    frames, pcm = film_frames(take)
+    frames, pcm = decode_clip(take)
     if take.generated is not None and not take.whole:
         mp4 = take.generated.read_bytes()
     else:
@@ -189,7 +189,7 @@ def take_view(method: str, take: Take, face_size: int) -> TakeView:
             mp4 = path.read_bytes()
     boxes, (height, width) = take.sample.boxes[: len(frames)], frames.shape[1:3]
     strip = face_strip(crop_faces(frames, boxes, face_size))
-    return TakeView(method, mp4, strip, mouth_box(boxes, width, height))
+    return VideoView(method, mp4, strip, mouth_box(boxes, width, height))
 
 
 def clip_data(clip: ClipView) -> dict[str, Any]:

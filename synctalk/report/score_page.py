@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 from synctalk.evaluation.folder import Scored
-from synctalk.evaluation.pairs import Matching
-from synctalk.evaluation.score import ClipScore
+from synctalk.evaluation.scores import ClipScore
+from synctalk.evaluation.videos.pairs import Matching
 from synctalk.report.page import clip_row, offset_bars, page_data, render_page
 from synctalk.tables.figures import FIGURES
 from synctalk.tables.table import WHY_TWO_PSNRS

@@ -17,18 +17,19 @@ from synctalk.corpora.records import Clip, ClipTable
 from synctalk.errors import UserError
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
+from synctalk.features.syncnet_input import View
 from synctalk.media import read_audio
 from synctalk.models.syncnet import SyncNet
 from synctalk.parquet import iter_rows
 from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.runtime.progress import progress_bar
 from synctalk.screening.params import NO_VIEW, STORED, ScreenerParams
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, Crop, npy, row_to_crop
 from synctalk.shards.write import INDEX, write_shards
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import TrainState
-from synctalk.training.syncnet import View, train_syncnet
+from synctalk.training.syncnet import train_syncnet
 
 SHARD_BYTES = 256_000_000
 _Candidate = tuple[int, str, Clip]

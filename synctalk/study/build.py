@@ -22,8 +22,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from synctalk.errors import UserError
 from synctalk.runtime.mapping import map_ordered
 from synctalk.study.assign import Item, choose_items, order_apart, share_out
-from synctalk.study.footage import Filmed, Form, Source, film_clip, videos_below
 from synctalk.study.records import QUESTIONS, SCALE, Key, Origin, Shown, assignment_digest, opaque_name, write_key
+from synctalk.study.videos import Form, Source, StudyClip, videos_below, write_clip
 
 PAGE, VIDEOS, STUDY = "index.html", "videos", "study.json"
 """What is handed out: the page, the folder of videos, and who rates which of them."""
@@ -36,7 +36,7 @@ CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What the user chose. `form` is that of all videos."""
 
     n_videos: int
@@ -62,7 +62,7 @@ def own_sources(roles: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]
     """
     from synctalk.corpora.params import CorpusParams
     from synctalk.corpora.records import read_clips
-    from synctalk.evaluation.score import takes_of
+    from synctalk.evaluation.videos.corpus import clip_videos
     from synctalk.params.read import entry_names, load_entry
     from synctalk.shards.read import ShardSet
     from synctalk.tables.setting import load_setting
@@ -77,7 +77,7 @@ def own_sources(roles: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]
         clips, test = read_clips(index), ShardSet([data / "shards" / role], ["test"])
         for method, takes in sources.items():
             generated = None if method == "ground_truth" else data / "generated" / method / role
-            takes |= {f"{role}/{take.sample.row.id}": take for take in takes_of(root, clips, test, generated)}
+            takes |= {f"{role}/{take.sample.row.id}": take for take in clip_videos(root, clips, test, generated)}
     return sources, Origin(scale=setting.scale, synthetic=setting.synthetic)
 
 
@@ -100,7 +100,7 @@ def rater_codes(secret: str, n_raters: int) -> list[str]:
     return codes
 
 
-def make_key(items: list[Item], digests: Mapping[Item, str], secret: str, plan: Plan, origin: Origin) -> Key:
+def make_key(items: list[Item], digests: Mapping[Item, str], secret: str, plan: StudyPlan, origin: Origin) -> Key:
     """The key: names, raters and each rater's order; `digests` are those of the files."""
     names = {item: opaque_name(secret, item.method, item.clip) for item in items}
     rng = np.random.default_rng(plan.seed)
@@ -132,7 +132,7 @@ def render_page(study: Mapping[str, Any]) -> str:
     return environment.get_template("page.html").render(study=study)
 
 
-def notes_on(filmed: list[Filmed]) -> list[str]:
+def notes_on(filmed: list[StudyClip]) -> list[str]:
     """What might tell methods apart, or was cut: one line each."""
     notes = []
     for clip in filmed:
@@ -145,20 +145,20 @@ def notes_on(filmed: list[Filmed]) -> list[str]:
     return notes
 
 
-def film_items(
+def write_items(
     items: list[Item], sources: Mapping[str, Mapping[str, Source]], folder: Path, form: Form
-) -> tuple[dict[Item, Path], list[Filmed]]:
+) -> tuple[dict[Item, Path], list[StudyClip]]:
     """Write every item to `folder`; items of one clip are filmed together, so that they get one length."""
     takes: dict[str, dict[str, tuple[Source, Path]]] = defaultdict(dict)
     paths = {}
     for number, item in enumerate(items):
         paths[item] = folder / f"{number}.mp4"
         takes[item.clip][item.method] = sources[item.method][item.clip], paths[item]
-    return paths, list(map_ordered(partial(film_clip, form=form), list(takes.items()), label="film"))
+    return paths, list(map_ordered(partial(write_clip, form=form), list(takes.items()), label="film"))
 
 
 def build_study(
-    sources: Mapping[str, Mapping[str, Source]], plan: Plan, origin: Origin, out: Path, key_path: Path
+    sources: Mapping[str, Mapping[str, Source]], plan: StudyPlan, origin: Origin, out: Path, key_path: Path
 ) -> Built:
     """Write the study to the folder `out`, its key to `key_path` and the raters' links beside the key.
 
@@ -176,7 +176,7 @@ def build_study(
     secret = secrets.token_hex(16)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        paths, filmed = film_items(items, sources, Path(scratch), plan.form)
+        paths, filmed = write_items(items, sources, Path(scratch), plan.form)
         digests = {item: hashlib.sha256(path.read_bytes()).hexdigest() for item, path in paths.items()}
         key = make_key(items, digests, secret, plan, origin)
         item_of = {opaque_name(secret, item.method, item.clip): item for item in items}

@@ -25,7 +25,7 @@ OF_PICTURES = ("psnr", "psnr_uint8", "ssim")
 WER_1 = {"lrs2": "wer1", "lrs3": "wer2"}
 WER_3 = ("wer3", "wer3_free")
 METRICS_3 = ("lse_c", "psnr", "psnr_uint8", *WER_3)
-ROLES = {1: TEST_CORPORA, 3: ("lrs2",), 4: TEST_CORPORA}
+TABLE_CORPORA = {1: TEST_CORPORA, 3: ("lrs2",), 4: TEST_CORPORA}
 """Corpora that the tables of methods are of."""
 READERS_2 = ("av_hubert", "av_syncnet", "av_syncnet_conv", "conformer")
 STUDY_METRICS = tuple(
@@ -90,7 +90,7 @@ def table_rows_of(number: int, corpus: str, methods: Iterable[str], external: It
     rows = paper_table(number).methods(corpus if paper_table(number).has_corpora else None)
     if number == 3:
         return rows
-    of_paper = {row for table in ROLES for row in paper_table(table).methods()}
+    of_paper = {row for table in TABLE_CORPORA for row in paper_table(table).methods()}
     own = [name for name in map(paper_row, methods) if name not in of_paper]
     return list(dict.fromkeys([*rows, *external, *own]))
 
@@ -106,7 +106,7 @@ def method_table(number: int, results: Mapping[str, Intervals], external: Iterab
     paper, ours_of, outside = paper_table(number), {paper_row(name): name for name in results}, list(external)
     return [
         cell(corpus, row, metric, results.get(ours_of.get(row, ""), {}).get(corpus), paper, row)
-        for corpus in ROLES[number]
+        for corpus in TABLE_CORPORA[number]
         for row in table_rows_of(number, corpus, [name for name in results if name not in outside], outside)
         for metric in table_metrics(number, corpus)
     ]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from synctalk.checkpoints.typed import load_conformer
 from synctalk.errors import UserError
+from synctalk.features.speech_batch import pad_stack
 from synctalk.features.tokens import Units
 from synctalk.losses.ctc import ctc_loss
 from synctalk.losses.lip_reading import lip_reading_loss
@@ -23,7 +24,8 @@ from synctalk.models.conformer import BLANK, Conformer, ConformerConfig
 from synctalk.models.lip_reader import LipReader
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
-from synctalk.training.data import SampleCache, batch_numbers, pad_stack
+from synctalk.shards.cache import SampleCache
+from synctalk.training.data import batch_numbers
 from synctalk.training.finetune import frozen_features
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from synctalk.checkpoints.typed import kind_of, load_av_hubert, load_av_syncnet
+from synctalk.features.speech_batch import SpeechBatch, pad_stack, speech_batch
 from synctalk.features.tokens import Tokenizer
 from synctalk.losses.alignment import alignment_loss
 from synctalk.losses.ctc import ctc_loss
@@ -20,7 +21,8 @@ from synctalk.models.lip_reader import EOS, PAD, LipReaderConfig
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.progress import progress_bar
-from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
+from synctalk.shards.cache import SampleCache
+from synctalk.training.data import batches
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.step import training_step

@@ -5,21 +5,19 @@ Trained here, it has its own seed, sizes, clusters and pre-training; or it is a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from synctalk.checkpoints.tokenizer import read_tokenizer
-from synctalk.checkpoints.typed import load_published_lip_reader
-from synctalk.errors import UserError
+from synctalk.checkpoints.observer import Observer
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AVSyncNet
-from synctalk.models.lip_reader import UNK, LipReader, LipReaderConfig
+from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.section import section
+from synctalk.shards.cache import SampleCache
 from synctalk.training.clusters import cluster_frames, mfcc_features
-from synctalk.training.data import SampleCache
 from synctalk.training.finetune import FinetuneParams, finetune
 from synctalk.training.pretrain import PretrainParams, iteration_config, pretrain
 
@@ -43,28 +41,6 @@ class ObserverParams:
     checkpoint: str
     """Published fine-tuned AV-HuBERT to take as it is, with the word pieces in it; "" trains the observer here."""
     recipe: ObserverRecipe | None
-
-
-@dataclass(frozen=True)
-class Observer:
-    """The reader in eval mode, the word pieces that it writes, and the learning curves of its training."""
-
-    model: LipReader
-    tokenizer: Tokenizer
-    curves: list[tuple[int, str, float]]
-
-
-def published_observer(path: Path) -> Observer:
-    """An observer from a published fine-tuned AV-HuBERT file, whose word pieces are inside it.
-
-    Raises:
-        UserError: the file is missing or damaged, of another kind, or holds no word pieces, or others than it numbers.
-    """
-    model, stored = load_published_lip_reader(path), read_tokenizer(path)
-    tokenizer = Tokenizer(stored.sentencepiece)
-    if tokenizer.pieces() != stored.pieces[UNK + 1 :]:
-        raise UserError(path, "numbers its word pieces otherwise than its SentencePiece model", "take another file")
-    return Observer(model, tokenizer, [])
 
 
 def train_observer(

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synctalk.checkpoints.typed import load_av_hubert
+from synctalk.features.speech_batch import NoiseParams, SpeechBatch, pad_stack, speech_batch
 from synctalk.losses.masked_prediction import masked_prediction_loss
 from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.masking import SpanMasks, draw_span_masks
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
+from synctalk.shards.cache import SampleCache
 from synctalk.training.clusters import ClusterParams
-from synctalk.training.data import NoiseParams, SampleCache, SpeechBatch, batches, pad_stack, speech_batch
+from synctalk.training.data import batches
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.step import training_step

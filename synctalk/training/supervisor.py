@@ -23,9 +23,10 @@ from synctalk.errors import UserError
 from synctalk.faces.align import MouthParams
 from synctalk.faces.warp import paste_mouth
 from synctalk.features.roi_input import centre_crop, standardise
+from synctalk.features.speech_batch import pad_stack
 from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.runtime.device import torch_device
-from synctalk.training.data import SampleCache, pad_stack
+from synctalk.shards.cache import SampleCache
 from synctalk.training.finetune import front_end_features
 from synctalk.training.talking_data import TalkingFaceBatch
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,18 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synctalk.features.syncnet_input import View, judge_pictures, stored_pictures
 from synctalk.losses.offset import offset_loss
 from synctalk.models.syncnet import LIP_WINDOW, SyncNet, SyncNetConfig, audio_windows
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
+from synctalk.shards.cache import SampleCache, long_enough
 from synctalk.shards.read import Sample
 from synctalk.timebase import FBANK_PER_FRAME
-from synctalk.training.data import SampleCache, batch_numbers, long_enough
+from synctalk.training.data import batch_numbers
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.step import training_step
 
-View = Literal["frame", "face", "tracked", "mouth"]
 MIN_BLUR = 0.4
 """Blurs of a smaller sigma, pixels, are left out."""
 
@@ -46,37 +46,6 @@ class SyncNetParams:
     """Shifts that compete in training, frames."""
     augment: bool
     """Vary place, size, light and noise of pictures and sound, so that the judge carries over to other footage."""
-
-
-def judge_pictures(pictures: NDArray[np.uint8], config: SyncNetConfig) -> NDArray[np.uint8]:
-    """Pictures as the judge sees them: resized to its image size, BGR or grey, channels first.
-
-    Args:
-        pictures: RGB uint8 [T, H, W, 3] or grey uint8 [T, H, W].
-        config: says size and channels.
-
-    Returns:
-        uint8 [T, C, S, S], C = 3 (BGR) or 1.
-    """
-    size = (config.image_size, config.image_size)
-    if pictures.ndim == 4 and config.in_channels == 1:
-        pictures = np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
-    if pictures.shape[1:3] != size:
-        pictures = np.stack([cv2.resize(picture, size) for picture in pictures])
-    if pictures.ndim == 3:
-        return np.ascontiguousarray(pictures[:, None])
-    return np.ascontiguousarray(pictures[..., ::-1].transpose(0, 3, 1, 2))
-
-
-def stored_pictures(sample: Sample, view: View) -> NDArray[np.uint8]:
-    """The pictures of a shard sample that a view is made of.
-
-    Raises:
-        ValueError: whole frames are not in shards.
-    """
-    if view in ("frame", "tracked"):
-        raise ValueError("syncnet.view: whole frames are not in shards; give a checkpoint, or train on face or mouth")
-    return sample.mouth if view == "mouth" else sample.faces
 
 
 def vary_pictures(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

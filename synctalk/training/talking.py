@@ -27,8 +27,9 @@ from synctalk.models.lip_reader import PAD
 from synctalk.models.synctalklip import generator_input
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
+from synctalk.shards.cache import SampleCache, long_enough
 from synctalk.training.adversary import Adversary
-from synctalk.training.data import SampleCache, batch_numbers, long_enough
+from synctalk.training.data import batch_numbers
 from synctalk.training.loop import TrainState, run_steps, step_seed
 from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.optim import Optimizer, OptimParams

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from synctalk.faces.tensors import face_tensor
 from synctalk.features import audio_input
+from synctalk.features.speech_batch import SpeechBatch, collate_speech, pad_stack
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.generator import AudioKind
-from synctalk.training.data import SampleCache, SpeechBatch, collate_speech, pad_stack
+from synctalk.shards.cache import SampleCache
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,6 @@ def draw_reference(n_frames: int, length: int, start: int, rng: np.random.Genera
     """
     other = int(rng.integers(0, n_frames - length))
     return other + (other >= start)
-
-
-def face_tensor(faces: NDArray[np.uint8]) -> Tensor:
-    """RGB uint8 [N, S, S, 3] -> float [N, 3, S, S] in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2).float() / 255
 
 
 def talking_face_batch(

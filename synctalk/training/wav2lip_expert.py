@@ -11,17 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synctalk.faces.tensors import face_tensor
 from synctalk.features import audio_input
 from synctalk.losses.wav2lip_expert import cosines, sync_loss, wav2lip_expert_loss
 from synctalk.models.generator import gather_frames
 from synctalk.models.wav2lip_expert import Wav2LipExpert, Wav2LipExpertConfig
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
-from synctalk.training.data import SampleCache, batch_numbers, long_enough
+from synctalk.shards.cache import SampleCache, long_enough
+from synctalk.training.data import batch_numbers
 from synctalk.training.loop import TrainState, run_steps
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.step import training_step
-from synctalk.training.talking_data import TalkingFaceBatch, face_tensor
+from synctalk.training.talking_data import TalkingFaceBatch
 
 WINDOW = 5
 """Frames that the expert sees at a time, as many as a mel window lasts."""

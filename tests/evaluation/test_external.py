@@ -13,16 +13,13 @@ from footage import FACE, MOUTH, START, made_takes, noise, real_takes, small_jud
 
 from synctalk.corpora.records import Clip
 from synctalk.errors import UserError
-from synctalk.evaluation.external import (
-    Matched,
-    match_samples,
-    role_folders,
-    score_external,
-    write_findings,
-)
-from synctalk.evaluation.pairs import Finding, Note
-from synctalk.evaluation.pictures import IMAGE_SCORES, Take
-from synctalk.evaluation.score import ClipScore, Judges, score_takes
+from synctalk.evaluation.judges.panel import Judges
+from synctalk.evaluation.score import score_clip_videos, score_external
+from synctalk.evaluation.scores import ClipScore
+from synctalk.evaluation.videos.corpus import ClipVideo
+from synctalk.evaluation.videos.external import Matched, corpus_folders, match_samples, write_findings
+from synctalk.evaluation.videos.images import IMAGE_SCORES
+from synctalk.evaluation.videos.pairs import ClipFinding, Note
 from synctalk.media.write import write_video
 from synctalk.shards.read import Sample
 
@@ -30,7 +27,7 @@ from synctalk.shards.read import Sample
 class Shards:
     """Samples of takes, as a `ShardSet` gives them."""
 
-    def __init__(self, takes: list[Take]) -> None:
+    def __init__(self, takes: list[ClipVideo]) -> None:
         self.samples = [take.sample for take in takes]
         self.rows = [sample.row for sample in self.samples]
 
@@ -44,7 +41,7 @@ def judges() -> Judges:
 
 
 @pytest.fixture(scope="module")
-def truth(tmp_path_factory: pytest.TempPathFactory) -> list[Take]:
+def truth(tmp_path_factory: pytest.TempPathFactory) -> list[ClipVideo]:
     return real_takes(tmp_path_factory.mktemp("real"))
 
 
@@ -53,17 +50,17 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNCTALK_WORKERS", "1")
 
 
-def score(takes: list[Take], judges: Judges) -> list[ClipScore]:
-    return score_takes(takes, judges, face_size=FACE, mouth_size=MOUTH, label="test")
+def score(takes: list[ClipVideo], judges: Judges) -> list[ClipScore]:
+    return score_clip_videos(takes, judges, face_size=FACE, mouth_size=MOUTH, label="test")
 
 
-def score_folder(truth: list[Take], folder: Path, judges: Judges) -> tuple[list[ClipScore], list[Note]]:
+def score_folder(truth: list[ClipVideo], folder: Path, judges: Judges) -> tuple[list[ClipScore], list[Note]]:
     clips = [take.clip for take in truth]
     matched = match_samples(truth[0].root, clips, Shards(truth), folder)  # type: ignore[arg-type]
     return score_external(matched, judges, face_size=FACE, mouth_size=MOUTH, label="test")
 
 
-def copy_truth(truth: list[Take], folder: Path, suffix: str = ".mp4") -> dict[str, Path]:
+def copy_truth(truth: list[ClipVideo], folder: Path, suffix: str = ".mp4") -> dict[str, Path]:
     """The whole files of the real clips, called as somebody else's videos have to be."""
     copied = {}
     for take in truth:
@@ -77,7 +74,9 @@ def without_pictures(scores: list[ClipScore]) -> list[ClipScore]:
     return [replace(one, **dict.fromkeys(IMAGE_SCORES)) for one in scores]
 
 
-def test_the_truth_as_an_external_method_scores_as_the_truth(truth: list[Take], judges: Judges, tmp_path: Path) -> None:
+def test_the_truth_as_an_external_method_scores_as_the_truth(
+    truth: list[ClipVideo], judges: Judges, tmp_path: Path
+) -> None:
     copy_truth(truth, tmp_path)
     scores, notes = score_folder(truth, tmp_path, judges)
     assert notes == []
@@ -87,7 +86,7 @@ def test_the_truth_as_an_external_method_scores_as_the_truth(truth: list[Take], 
 
 
 def test_a_method_scores_the_same_whether_it_is_ours_or_external(
-    truth: list[Take], judges: Judges, tmp_path: Path
+    truth: list[ClipVideo], judges: Judges, tmp_path: Path
 ) -> None:
     """Lower halves of all frames 10 levels brighter, in ours over the stretch and in the other over the whole clip."""
 
@@ -114,15 +113,15 @@ def test_a_method_scores_the_same_whether_it_is_ours_or_external(
 
 
 def test_a_missing_clip_is_listed_and_the_others_keep_their_figures(
-    truth: list[Take], judges: Judges, tmp_path: Path
+    truth: list[ClipVideo], judges: Judges, tmp_path: Path
 ) -> None:
     copied = copy_truth(truth, tmp_path)
     gone = truth[1].sample.row.id
     copied[gone].rename(copied[gone].with_name("00002.mp4"))
     scores, notes = score_folder(truth, tmp_path, judges)
     assert [(note.id, note.finding, note.scored) for note in notes] == [
-        (gone, Finding.MISSING, False),
-        (f"{Path(gone).parent}/00002", Finding.EXTRA, False),
+        (gone, ClipFinding.MISSING, False),
+        (f"{Path(gone).parent}/00002", ClipFinding.EXTRA, False),
     ]
     whole = score([truth[0], truth[2]], judges)
     assert without_pictures(scores) == whole
@@ -131,15 +130,15 @@ def test_a_missing_clip_is_listed_and_the_others_keep_their_figures(
 @pytest.mark.parametrize(
     ("fault", "finding"),
     [
-        ("broken", Finding.UNREADABLE),
-        ("mute", Finding.NO_SOUND),
-        ("too short", Finding.TOO_SHORT),
-        ("ends before the stretch", Finding.UNREADABLE),
-        ("other size", Finding.OTHER_SIZE),
+        ("broken", ClipFinding.UNREADABLE),
+        ("mute", ClipFinding.NO_SOUND),
+        ("too short", ClipFinding.TOO_SHORT),
+        ("ends before the stretch", ClipFinding.UNREADABLE),
+        ("other size", ClipFinding.OTHER_SIZE),
     ],
 )
 def test_a_video_that_cannot_be_scored_says_why(
-    truth: list[Take], judges: Judges, tmp_path: Path, fault: str, finding: Finding
+    truth: list[ClipVideo], judges: Judges, tmp_path: Path, fault: str, finding: ClipFinding
 ) -> None:
     made = next(iter(copy_truth(truth[:1], tmp_path).values()))
     frames, sound = waves(23, 0), noise(23, 0)
@@ -159,9 +158,11 @@ def test_a_video_that_cannot_be_scored_says_why(
     assert (notes[-1].id, notes[-1].finding, notes[-1].scored) == (truth[0].sample.row.id, finding, False)
 
 
-@pytest.mark.parametrize(("n_made", "finding", "n_scored"), [(20, Finding.SHORTER, 18), (30, Finding.LONGER, 20)])
+@pytest.mark.parametrize(
+    ("n_made", "finding", "n_scored"), [(20, ClipFinding.SHORTER, 18), (30, ClipFinding.LONGER, 20)]
+)
 def test_a_video_of_another_length_is_scored_where_both_have_frames(
-    truth: list[Take], judges: Judges, tmp_path: Path, n_made: int, finding: Finding, n_scored: int
+    truth: list[ClipVideo], judges: Judges, tmp_path: Path, n_made: int, finding: ClipFinding, n_scored: int
 ) -> None:
     made = next(iter(copy_truth(truth[:1], tmp_path).values()))
     write_video(made, waves(n_made, 0), audio=noise(n_made, 0), lossless=True)
@@ -171,18 +172,18 @@ def test_a_video_of_another_length_is_scored_where_both_have_frames(
 
 
 def test_nothing_can_be_scored_and_nothing_breaks(judges: Judges) -> None:
-    matched = Matched((), (Note("a", Finding.MISSING, False, ""),))
+    matched = Matched((), (Note("a", ClipFinding.MISSING, False, ""),))
     assert score_external(matched, judges, face_size=FACE, mouth_size=MOUTH, label="test") == ([], [*matched.notes])
 
 
 def test_roles_are_those_that_have_a_folder(tmp_path: Path) -> None:
     (tmp_path / "lrs3").mkdir()
-    assert role_folders("pc_avs", tmp_path, ["lrs2", "lrs3"]) == {"lrs3": tmp_path / "lrs3"}
+    assert corpus_folders("pc_avs", tmp_path, ["lrs2", "lrs3"]) == {"lrs3": tmp_path / "lrs3"}
     with pytest.raises(UserError, match=r"holds no videos of pc_avs; make lrs2/ or voxceleb2/ in it"):
-        role_folders("pc_avs", tmp_path, ["lrs2", "voxceleb2"])
+        corpus_folders("pc_avs", tmp_path, ["lrs2", "voxceleb2"])
 
 
-def test_clips_of_several_faces_have_a_video_each(truth: list[Take], tmp_path: Path) -> None:
+def test_clips_of_several_faces_have_a_video_each(truth: list[ClipVideo], tmp_path: Path) -> None:
     takes = [
         replace(
             truth[0], sample=replace(truth[0].sample, row=replace(truth[0].sample.row, id=f"both/face{n}", clip="both"))
@@ -201,7 +202,7 @@ def test_clips_of_several_faces_have_a_video_each(truth: list[Take], tmp_path: P
 
 def test_findings_are_a_table_by_role_and_clip(tmp_path: Path) -> None:
     notes = {
-        "lrs2": [Note("b", Finding.LONGER, True, "9 frames, 8"), Note("a", Finding.MISSING, False, "no")],
+        "lrs2": [Note("b", ClipFinding.LONGER, True, "9 frames, 8"), Note("a", ClipFinding.MISSING, False, "no")],
         "lrs3": [],
     }
     write_findings(tmp_path / "out" / "notes.csv", notes)

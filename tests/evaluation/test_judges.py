@@ -13,7 +13,8 @@ from torch import Tensor
 from training.tiny import CROP, SENTENCES, reader, tokenizer
 
 from synctalk.evaluation import judges
-from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_batches, read_lips, sync_embeddings
+from synctalk.evaluation.judges.lip_reader import read_batches, read_lips
+from synctalk.evaluation.judges.syncnet import SyncEmbeddings, judge_sync, sync_embeddings
 from synctalk.features.roi_input import roi_input
 from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
 from synctalk.models.lip_reader import EOS, LipReaderConfig

@@ -19,9 +19,9 @@ from synctalk.cli.app import main
 from synctalk.errors import UserError
 from synctalk.evaluation import perceptual
 from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception
+from synctalk.evaluation.judges.perceptual import Moments, frechet_distance, perceive
 from synctalk.evaluation.lpips import LAYERS, LPIPS, PLACES, load_lpips
-from synctalk.evaluation.pairs import Pair
-from synctalk.evaluation.perceptual import Moments, frechet_distance, perceive
+from synctalk.evaluation.videos.pairs import Pair
 from synctalk.media import write_video
 
 

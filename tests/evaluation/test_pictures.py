@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from footage import FACE, MOUTH, START, made_takes, noise, real_takes, waves
 
-from synctalk.evaluation.pictures import Take, compare_images, film, film_frames
+from synctalk.evaluation.videos.corpus import ClipVideo, decode_clip, film
+from synctalk.evaluation.videos.images import compare_images
 from synctalk.faces.crop import crop_face, mouth_region
 from synctalk.media.write import write_video
 from synctalk.models.syncnet import SyncNetConfig
@@ -56,7 +57,7 @@ def test_clips_of_unequal_length_are_refused() -> None:
 
 def test_real_footage_is_the_stretch_that_the_sample_covers(tmp_path: Path) -> None:
     (take,) = real_takes(tmp_path, 1)
-    frames, pcm = film_frames(take)
+    frames, pcm = decode_clip(take)
     np.testing.assert_array_equal(frames, waves(START + 21, 0)[START : START + 20])
     assert len(pcm) == 20 * 640
     said = noise(START + 21, 0)[START * 640 : (START + 20) * 640]
@@ -68,7 +69,7 @@ def test_real_footage_is_the_stretch_that_the_sample_covers(tmp_path: Path) -> N
 def test_the_sound_of_real_footage_is_where_screening_left_it(tmp_path: Path, audio_start: int) -> None:
     (take,) = real_takes(tmp_path, 1)
     row = replace(take.sample.row, audio_start=audio_start)
-    frames, pcm = film_frames(replace(take, sample=replace(take.sample, row=row)))
+    frames, pcm = decode_clip(replace(take, sample=replace(take.sample, row=row)))
     np.testing.assert_array_equal(frames, waves(START + 21, 0)[START : START + 20])
     said = noise(START + 21, 0)
     said = np.pad(said, (640, 0))[(audio_start + 1) * 640 :][: 20 * 640]
@@ -80,7 +81,7 @@ def test_a_generated_video_is_cut_to_the_sample(tmp_path: Path) -> None:
     (take,) = real_takes(tmp_path, 1)
     path = tmp_path / "made.mp4"
     write_video(path, waves(25, 4), audio=noise(25, 4), lossless=True)
-    frames, _ = film_frames(replace(take, generated=path))
+    frames, _ = decode_clip(replace(take, generated=path))
     np.testing.assert_array_equal(frames, waves(20, 4))
 
 
@@ -109,7 +110,7 @@ def test_the_sync_judge_sees_its_view_in_its_size(tmp_path: Path, view: str) -> 
     colour = SyncNetConfig(image_size=96, in_channels=3)
     footage = film(take, FACE, 96, view, colour if view == "face" else JUDGE)
     if view == "face":
-        frames, _ = film_frames(take)
+        frames, _ = decode_clip(take)
         face = crop_face(frames[7], take.sample.boxes[7], 96)
         np.testing.assert_array_equal(footage.pictures[7], face[..., ::-1].transpose(2, 0, 1))
     else:
@@ -120,7 +121,7 @@ def test_the_sync_judge_sees_its_view_in_its_size(tmp_path: Path, view: str) -> 
 
 
 def test_a_video_that_lost_its_end_is_compared_as_far_as_it_goes(tmp_path: Path) -> None:
-    made: list[Take] = made_takes(real_takes(tmp_path, 1), tmp_path / "made", lambda frames: frames[:12])
+    made: list[ClipVideo] = made_takes(real_takes(tmp_path, 1), tmp_path / "made", lambda frames: frames[:12])
     footage = film(made[0], FACE, MOUTH, "mouth", JUDGE)
     assert len(footage.mouths) == 12
     assert footage.images is not None

@@ -15,10 +15,10 @@ import pytest
 from evaluation.footage import noise
 
 from synctalk.evaluation.folder import Scored
-from synctalk.evaluation.pairs import Finding, Matching, Note, Pair
-from synctalk.evaluation.score import ClipScore
+from synctalk.evaluation.scores import ClipScore
+from synctalk.evaluation.videos.pairs import ClipFinding, Matching, Note, Pair
 from synctalk.media import write_video
-from synctalk.report.report import ClipView, TakeView, render
+from synctalk.report.report import ClipView, VideoView, render
 from synctalk.report.score_page import write_pages
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here")
@@ -65,7 +65,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("report")
     mp4, shorter = numbered_video(root / "a.mp4"), numbered_video(root / "b.mp4", N_FRAMES - 1)
     strip = np.zeros((32, 320, 3), np.uint8)
-    takes = [TakeView(name, shorter if name == "m3" else mp4, strip, (0.25, 0.5, 0.5, 0.25)) for name in METHODS]
+    takes = [VideoView(name, shorter if name == "m3" else mp4, strip, (0.25, 0.5, 0.5, 0.25)) for name in METHODS]
     of_method = {name: float(place) for place, name in enumerate(METHODS)}
     scores = {
         (corpus, name): pd.DataFrame(
@@ -302,7 +302,9 @@ def test_the_page_of_scores_plays_videos_where_they_lie(tab: sync_api.Page, tmp_
         for path in (pair.generated, pair.reference):
             assert path is not None
             numbered_video(path)
-    scored = Scored((score(ids[0], 2.0, 0), score(ids[1], None, 1)), (Note("s/3", Finding.MISSING, False, "none"),), {})
+    scored = Scored(
+        (score(ids[0], 2.0, 0), score(ids[1], None, 1)), (Note("s/3", ClipFinding.MISSING, False, "none"),), {}
+    )
     setting = {"lse": None, "wer": None, "mouth": None, "faces": None, "sha256": {}}
     (tmp_path / "out").mkdir()
     write_pages(scored, Matching(tuple(pairs), ()), setting, tmp_path / "out")

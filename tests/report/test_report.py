@@ -21,7 +21,7 @@ from synctalk.report.page import Bar, clip_row, clip_table, marked_words
 from synctalk.report.report import (
     LABEL_WIDTH,
     ClipView,
-    TakeView,
+    VideoView,
     choose_clips,
     contact_sheet,
     corpus_view,
@@ -34,7 +34,7 @@ from synctalk.report.report import (
     render,
     sanity_checks,
     table_rows,
-    take_view,
+    video_view,
 )
 from synctalk.tables.claims import check_claims, to_json
 from synctalk.tables.setting import Setting
@@ -172,7 +172,7 @@ def test_the_strip_shows_first_and_last_face_in_rgb() -> None:
 
 def test_the_contact_sheet_has_a_named_row_for_each_take() -> None:
     red, blue = (np.full((32, 320, 3), colour, np.uint8) for colour in ((250, 0, 0), (0, 0, 250)))
-    takes = [TakeView(name, b"", strip, (0, 0, 1, 1)) for name, strip in (("ground_truth", red), ("base", blue))]
+    takes = [VideoView(name, b"", strip, (0, 0, 1, 1)) for name, strip in (("ground_truth", red), ("base", blue))]
     sheet = contact_sheet(ClipView("lrs2", "main/1/1", "bin blue", takes))
     assert sheet.shape == (64, LABEL_WIDTH + 320, 3)
     assert (sheet[:32, LABEL_WIDTH:] == red).all()
@@ -233,8 +233,8 @@ def test_columns_in_which_nothing_was_measured_are_left_out() -> None:
 def test_real_takes_are_encoded_for_browsers_and_generated_ones_taken_as_they_are(tmp_path: Path) -> None:
     truth = real_takes(tmp_path, 1)
     made = made_takes(truth, tmp_path / "made")
-    real = take_view("ground_truth", truth[0], FACE)
-    copy = take_view("base", made[0], FACE)
+    real = video_view("ground_truth", truth[0], FACE)
+    copy = video_view("base", made[0], FACE)
     assert made[0].generated is not None
     assert copy.mp4 == made[0].generated.read_bytes()
     (tmp_path / "again.mp4").write_bytes(real.mp4)
@@ -290,7 +290,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         (results / name / "face_sizes.csv").write_text("width_px,clips\n64,49\n")
     curves = results / "curves.csv"
     curves.write_text("step,loss\n0,1\n10,0.5\n")
-    take = TakeView("base", b"film", face_strip(waves(4, 0)[:, :32, :32]), (0.25, 0.5, 0.5, 0.25))
+    take = VideoView("base", b"film", face_strip(waves(4, 0)[:, :32, :32]), (0.25, 0.5, 0.5, 0.25))
     clip = SCORE | {"id": "main/1/<b>", "reference": NASTY, "hypothesis": "bin </script>"}
     scores = {("lrs2", name): pd.DataFrame([clip]) for name in ("ground_truth", "conv", "base")}
     cells = method_table(1, {"base": {"lrs2": {"lse_c": {"value": 8.0, "low": 7.0, "high": 9.0, "n": 40}}}})

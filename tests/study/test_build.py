@@ -17,9 +17,9 @@ from study.small_study import CLIPS, METHODS, N_FRAMES, picture, small_build, wr
 
 from synctalk.errors import UserError
 from synctalk.media import probe, read_audio, read_video, write_video
-from synctalk.study.build import HANDED_OUT, Built, Plan, build_study, folder_sources
-from synctalk.study.footage import Form, film_clip, fit, videos_below
+from synctalk.study.build import HANDED_OUT, Built, StudyPlan, build_study, folder_sources
 from synctalk.study.records import Origin, assignment_digest, read_key
+from synctalk.study.videos import Form, fit, videos_below, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_what_is_no_key_is_one_line(tmp_path: Path, text: str) -> None:
 
 
 def test_the_key_never_lies_in_the_folder_and_nothing_is_written_over(tmp_path: Path) -> None:
-    plan = Plan(3, 1, 1, 0, Form(96, 20))
+    plan = StudyPlan(3, 1, 1, 0, Form(96, 20))
     sources = {method: {"a": Path("none.mp4")} for method in METHODS}
     with pytest.raises(UserError, match="lies in the folder that is handed out"):
         build_study(sources, plan, Origin(), tmp_path / "study", tmp_path / "study/deep/key.json")
@@ -176,7 +176,7 @@ def test_the_key_never_lies_in_the_folder_and_nothing_is_written_over(tmp_path: 
 def test_a_video_that_does_not_decode_leaves_no_half_study(tmp_path: Path) -> None:
     folders = write_folders(tmp_path / "videos")
     (folders["quokkalip"] / f"{CLIPS[0]}.mp4").write_bytes(b"no video")
-    plan = Plan(12, 3, 1, 0, Form(96, 20))
+    plan = StudyPlan(12, 3, 1, 0, Form(96, 20))
     with pytest.raises(UserError, match=r"quokkalip/spk7/kumquat1\.mp4: cannot be shown"):
         build_study(folder_sources(folders), plan, Origin(), tmp_path / "study", tmp_path / "key.json")
     assert [path.name for path in tmp_path.iterdir()] == ["videos"]
@@ -188,7 +188,7 @@ def test_takes_of_unlike_length_are_not_of_one_clip(tmp_path: Path) -> None:
         sources[name], targets[name] = tmp_path / f"{name}.mp4", tmp_path / f"{name}-out.mp4"
         write_video(sources[name], picture(n_frames, 64, 64, 0), audio=np.ones(640 * n_frames, np.int16))
     with pytest.raises(UserError, match=r"clip: its takes have unlike lengths \(long 0\.92 s, short 0\.40 s\)"):
-        film_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
+        write_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
 
 
 def test_each_take_keeps_its_own_sound_from_its_beginning(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_each_take_keeps_its_own_sound_from_its_beginning(tmp_path: Path) -> Non
         tone = 9000 * np.sin(2 * np.pi * hertz * np.arange(640 * n_frames) / 16000)
         tone[: 640 * 25] = 0
         write_video(sources[name], picture(n_frames, 64, 64, 0), audio=tone.astype(np.int16))
-    film_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
+    write_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
     for name, hertz in (("low", 200), ("high", 1000)):
         pcm = read_audio(targets[name]).astype(float)
         loud = np.flatnonzero(np.abs(pcm) > 4000)[0]

@@ -18,8 +18,8 @@ from synctalk.params.read import PARAMS
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop, npy
 from synctalk.shards.write import write_shards
-from synctalk.study.footage import fit
 from synctalk.study.records import read_key
+from synctalk.study.videos import fit
 from synctalk.timebase import n_samples
 
 COMMITTED = Path(__file__).parents[2] / "params.yaml"

@@ -22,9 +22,9 @@ from test_talking import ALL_TERMS
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
 from torch import multiprocessing, nn
 
+from synctalk.shards.cache import SampleCache
 from synctalk.training import finetune as finetuning
 from synctalk.training import loop, talking
-from synctalk.training.data import SampleCache
 from synctalk.training.loop import TrainState
 from synctalk.training.processes import begin_training, rank, shared_scratch
 from synctalk.training.supervisor import Supervisor

@@ -15,8 +15,8 @@ from torch import nn
 
 from synctalk.checkpoints import save
 from synctalk.errors import UserError
-from synctalk.evaluation.judges import read_lips
-from synctalk.evaluation.readers import alignment_figures
+from synctalk.evaluation.judges.lip_reader import read_lips
+from synctalk.evaluation.judges.readers import alignment_figures
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.beam_search import BeamConfig

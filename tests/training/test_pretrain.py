@@ -13,8 +13,8 @@ from tiny import CROP, ENCODER, samples
 from torch import nn
 
 from synctalk.checkpoints import save
+from synctalk.features.speech_batch import NoiseParams
 from synctalk.training.clusters import ClusterParams, cluster_corpora, read_labels, write_clusters
-from synctalk.training.data import NoiseParams
 from synctalk.training.pretrain import LABEL_OFFSET, PretrainParams, begin_iteration, pretrain
 
 PARAMS = PretrainParams(

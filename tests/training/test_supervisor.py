@@ -13,10 +13,10 @@ from tiny import CROP, ENCODER, NETWORKS, reader, samples, tokenizer
 from synctalk.checkpoints import save
 from synctalk.errors import UserError
 from synctalk.faces.align import MouthParams
+from synctalk.features.speech_batch import pad_stack
 from synctalk.losses.contrastive import draw_negatives
 from synctalk.models.av_syncnet import AVSyncNet, NeighbourConv
 from synctalk.models.synctalklip import generator_input, mask_lower_half
-from synctalk.training.data import pad_stack
 from synctalk.training.finetune import front_end_features
 from synctalk.training.optim import OptimParams
 from synctalk.training.schedule import PhaseParams, ValidationParams

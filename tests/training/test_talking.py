@@ -17,8 +17,8 @@ from synctalk.checkpoints import save
 from synctalk.features import normalise_fbank
 from synctalk.generation.faces import generate_faces
 from synctalk.models.discriminator import FaceDiscriminator
+from synctalk.shards.cache import SampleCache
 from synctalk.training.adversary import Adversary
-from synctalk.training.data import SampleCache
 from synctalk.training.schedule import PhaseParams, ValidationParams
 from synctalk.training.supervisor import Supervisor
 from synctalk.training.talking import (

@@ -13,17 +13,11 @@ from overfit import OPTIM, assert_resumes, curve
 from tiny import samples
 from torch import nn
 
-from synctalk.evaluation.judges import sync_embeddings
+from synctalk.evaluation.judges.syncnet import sync_embeddings
+from synctalk.features.syncnet_input import judge_pictures, stored_pictures
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
-from synctalk.training.syncnet import (
-    SyncNetParams,
-    judge_pictures,
-    stored_pictures,
-    train_syncnet,
-    vary_pictures,
-    vary_sound,
-)
+from synctalk.training.syncnet import SyncNetParams, train_syncnet, vary_pictures, vary_sound
 
 MODEL = SyncNetConfig(
     image_size=32, in_channels=1, lip_widths=(4, 8, 8, 8, 8, 16), audio_widths=(4, 8, 8, 8, 8, 16), d_hidden=16,

@@ -19,16 +19,16 @@ from torch import Tensor
 from synctalk.checkpoints.importing import file_sha256
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
-from synctalk.evaluation.frames import Frames
 from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception
 from synctalk.evaluation.lpips import LPIPS, load_lpips
-from synctalk.evaluation.pairs import Pair
+from synctalk.evaluation.videos.frames import VideoFrames
+from synctalk.evaluation.videos.pairs import Pair
 from synctalk.parquet import write_table
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.progress import progress_bar
 
 BATCH = 16
-"""Frames at a time."""
+"""VideoFrames at a time."""
 LEAST_FRAMES = 2
 """Of each kind, without which there is no covariance."""
 
@@ -138,7 +138,7 @@ def perceive(
     for pair in progress_bar(iterable=pairs, desc="LPIPS, FID", unit="clip") if nets else ():
         if pair.reference is None or not pair.comparable:
             continue
-        made, real = Frames(pair.generated, "generated"), Frames(pair.reference, "real")
+        made, real = VideoFrames(pair.generated, "generated"), VideoFrames(pair.reference, "real")
         if made.shape != real.shape:
             continue
         distances: list[float] = []
@@ -154,8 +154,8 @@ def perceive(
     return clips, Fid(frechet_distance(*moments), moments[0].n) if moments is not None and enough else None
 
 
-def _batches(made: Frames, real: Frames, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Frames that both have, RGB uint8 [N, 3, H, W] each."""
+def _batches(made: VideoFrames, real: VideoFrames, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """VideoFrames that both have, RGB uint8 [N, 3, H, W] each."""
     both = zip(made, real, strict=False)
     while rows := list(islice(both, BATCH)):
         generated, truth = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*rows, strict=True))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, UserError
-from synctalk.evaluation.pictures import Take, film_frames
+from synctalk.evaluation.videos.corpus import ClipVideo, decode_clip
 from synctalk.media import probe, read_audio, read_video, write_video
 from synctalk.timebase import FPS, n_samples
 
@@ -20,7 +20,7 @@ SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", "
 MOST_CUT_S = 0.5
 """Takes of one clip whose lengths differ by more are not of one clip, or one of them is broken."""
 
-Source = Path | Take
+Source = Path | ClipVideo
 """A video file as it is, or a take of the evaluation: a generated file, or the stretch of the real one that was
 re-voiced.
 """
@@ -35,7 +35,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Filmed:
+class StudyClip:
     """Takes of one clip, written down: their common length, frames cut from each, and frame sizes where they differ."""
 
     clip: str
@@ -84,15 +84,15 @@ def read_source(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """
     path = source if isinstance(source, Path) else source.generated or source.root / source.clip.video
     try:
-        if isinstance(source, Take):
-            return film_frames(source)
+        if isinstance(source, ClipVideo):
+            return decode_clip(source)
         info = probe(source)
         return read_video(source, info).frames, read_audio(source, info.video.start_s if info.video else 0.0)
     except ClipError as error:
         raise UserError(path, f"cannot be shown ({error})", "mend the video or take it away") from error
 
 
-def film_clip(clip: tuple[str, Mapping[str, tuple[Source, Path]]], form: Form) -> Filmed:
+def write_clip(clip: tuple[str, Mapping[str, tuple[Source, Path]]], form: Form) -> StudyClip:
     """Write every method's take of a clip to its target: same frame rate, size, length, codecs, no metadata.
 
     All takes are cut to the shortest. Each keeps its own sound, since that is what its lips were made for.
@@ -117,7 +117,7 @@ def film_clip(clip: tuple[str, Mapping[str, tuple[Source, Path]]], form: Form) -
         shown = (fit(frame, form.size) for frame in frames[:n_frames])
         write_video(sources[method][1], shown, audio=sound, crf=form.crf, preset="medium")
     sizes = {method: (frames.shape[2], frames.shape[1]) for method, (frames, _) in takes.items()}
-    return Filmed(
+    return StudyClip(
         clip=name,
         n_frames=n_frames,
         n_cut={method: length - n_frames for method, length in lengths.items() if length > n_frames},

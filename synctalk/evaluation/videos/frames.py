@@ -16,15 +16,15 @@ from synctalk.media import iter_frames, probe, resample_index
 from synctalk.media.read import require_video
 
 HELD_BYTES = 2**28
-"""Frames of a video are held up to so many bytes: a minute of LRS, 34 s at 360 x 288, 4 s at 1280 x 720."""
+"""VideoFrames of a video are held up to so many bytes: a minute of LRS, 34 s at 360 x 288, 4 s at 1280 x 720."""
 
 
 class UndecodedError(ClipError):
     """A video cannot be decoded; the detail says which of the two."""
 
 
-class Frames:
-    """Frames of a video at 25 a second, upright RGB uint8 [H, W, 3], by number and in their order.
+class VideoFrames:
+    """VideoFrames of a video at 25 a second, upright RGB uint8 [H, W, 3], by number and in their order.
 
     Numbers are asked for in ascending order best: a lower one than before begins anew.
 

@@ -12,7 +12,9 @@ import pyarrow as pa
 import torch
 
 from synctalk.evaluation.bootstrap import ratio_interval
-from synctalk.evaluation.judges import read_by_conformer, read_lips
+from synctalk.evaluation.judges.conformer import read_by_conformer
+from synctalk.evaluation.judges.lip_reader import read_lips
+from synctalk.features.speech_batch import speech_batch
 from synctalk.features.tokens import Tokenizer, Units
 from synctalk.metrics.wer import word_edits
 from synctalk.models.av_syncnet import AVSyncNet
@@ -22,13 +24,13 @@ from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.parquet import write_table
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.progress import progress_bar
-from synctalk.training.data import SampleCache, speech_batch
+from synctalk.shards.cache import SampleCache
 
 ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReaderScore:
     """One clip as a reader reads it: edits in words, and alignment figures (see `alignment_figures`; None for a
     reader that has no audio encoding).
     """
@@ -43,7 +45,7 @@ class Reading:
     hypothesis: str
 
 
-READING_SCHEMA = pa.schema(
+READER_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("edits", pa.int64()),
@@ -79,13 +81,13 @@ def alignment_figures(model: AVSyncNet, samples: SampleCache, crop: int) -> dict
 
 def score_reader(
     model: AVSyncNet, tokenizer: Tokenizer, samples: SampleCache, *, crop: int, beam: BeamConfig
-) -> list[Reading]:
+) -> list[ReaderScore]:
     """What a reader makes of each of `samples`."""
     texts = read_lips(model, tokenizer, [samples[number].mouth for number in range(len(samples))], crop, beam)
     counts = [word_edits(row.transcript, text) for row, text in zip(samples.shards.rows, texts, strict=True)]
     alignment = alignment_figures(model, samples, crop)
     return [
-        Reading(
+        ReaderScore(
             row.id,
             counts[number].edits,
             counts[number].n_reference,
@@ -99,24 +101,24 @@ def score_reader(
 
 def score_conformer(
     model: Conformer, units: Units, samples: SampleCache, *, crop: int, beam: JointBeamConfig
-) -> list[Reading]:
+) -> list[ReaderScore]:
     """What the Conformer makes of each of `samples`, by free decoding; it has no audio encoding."""
     rows = samples.shards.rows
     mouths = [samples[number].mouth for number in range(len(samples))]
     readings = read_by_conformer(model, units, mouths, [None] * len(rows), crop, beam)
     counts = [word_edits(row.transcript, reading.free) for row, reading in zip(rows, readings, strict=True)]
     return [
-        Reading(row.id, count.edits, count.n_reference, None, None, None, row.transcript, reading.free)
+        ReaderScore(row.id, count.edits, count.n_reference, None, None, None, row.transcript, reading.free)
         for row, count, reading in zip(rows, counts, readings, strict=True)
     ]
 
 
-def write_readings(path: Path, readings: Sequence[Reading]) -> None:
+def write_readings(path: Path, readings: Sequence[ReaderScore]) -> None:
     """Write readings as parquet, one row a clip."""
-    write_table(path, [asdict(reading) for reading in readings], READING_SCHEMA)
+    write_table(path, [asdict(reading) for reading in readings], READER_SCHEMA)
 
 
-def reader_figures(readings: Sequence[Reading]) -> dict[str, Any]:
+def reader_figures(readings: Sequence[ReaderScore]) -> dict[str, Any]:
     """Word error rate (percent) and alignment figures, each with its 95 % interval over clips."""
     edits = np.asarray([100.0 * reading.edits for reading in readings])
     words = np.asarray([float(reading.n_words) for reading in readings])

@@ -19,7 +19,7 @@ from synctalk.errors import ClipError, UserError
 from synctalk.parquet import write_table
 
 
-class Finding(StrEnum):
+class ClipFinding(StrEnum):
     """What can be said of a clip beside its scores: all values of the `finding` column of notes.parquet."""
 
     MISSING = "missing"
@@ -48,7 +48,7 @@ class Note:
     """
 
     id: str
-    finding: Finding
+    finding: ClipFinding
     scored: bool
     detail: str
 
@@ -135,7 +135,9 @@ def match_folders(
         if name not in made:
             continue
         if reference and name not in real:
-            notes.append(Note(name, Finding.NO_REFERENCE, True, "no real video of this name: pictures not compared"))
+            notes.append(
+                Note(name, ClipFinding.NO_REFERENCE, True, "no real video of this name: pictures not compared")
+            )
         text, note = _transcript(transcripts, name, name)
         notes += [note] if note else []
         pairs.append(Pair(name, made[name], real.get(name), name in real, text))
@@ -144,9 +146,11 @@ def match_folders(
 
 def without_partner(ids: Sequence[str], made: Mapping[str, Path]) -> list[Note]:
     """Clips that are asked for and have no video, and videos that nobody asks for."""
-    notes = [Note(name, Finding.MISSING, False, "no generated video of this name") for name in ids if name not in made]
+    notes = [
+        Note(name, ClipFinding.MISSING, False, "no generated video of this name") for name in ids if name not in made
+    ]
     extra = sorted(set(made) - set(ids))
-    return notes + [Note(name, Finding.EXTRA, False, "no such clip is asked for") for name in extra]
+    return notes + [Note(name, ClipFinding.EXTRA, False, "no such clip is asked for") for name in extra]
 
 
 def _listed(path: Path) -> list[str]:
@@ -173,15 +177,17 @@ def match_crossed(generated: Path, filelist: Path, reference: Path | None, trans
     for number, (sound, picture) in enumerate(lines):
         name = str(number)
         if name not in made:
-            notes.append(Note(name, Finding.MISSING, False, f"no generated video of line {number}: {sound} {picture}"))
+            notes.append(
+                Note(name, ClipFinding.MISSING, False, f"no generated video of line {number}: {sound} {picture}")
+            )
             continue
         if reference and picture not in real:
-            notes.append(Note(name, Finding.NO_REFERENCE, True, f"{picture} is not among the real videos"))
+            notes.append(Note(name, ClipFinding.NO_REFERENCE, True, f"{picture} is not among the real videos"))
         text, note = _transcript(transcripts, sound, name)
         notes += [note] if note else []
         pairs.append(Pair(name, made[name], real.get(picture), False, text))
     known = {str(number) for number in range(len(lines))}
-    notes += [Note(name, Finding.EXTRA, False, "the list has no such line") for name in sorted(set(made) - known)]
+    notes += [Note(name, ClipFinding.EXTRA, False, "the list has no such line") for name in sorted(set(made) - known)]
     return Matching(tuple(pairs), tuple(notes))
 
 
@@ -211,4 +217,4 @@ def _transcript(folder: Path | None, text_id: str, clip_id: str) -> tuple[str | 
     try:
         return read_transcript(folder / f"{text_id}.txt", plain=True).text, None
     except ClipError as error:
-        return None, Note(clip_id, Finding.NO_TRANSCRIPT, True, error.detail)
+        return None, Note(clip_id, ClipFinding.NO_TRANSCRIPT, True, error.detail)

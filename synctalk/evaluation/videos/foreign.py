@@ -8,7 +8,7 @@ Legend: T frames that both videos have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, repeat
@@ -18,26 +18,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
-from synctalk.evaluation.frames import Frames, UndecodedError
-from synctalk.evaluation.pairs import Finding, Note, Pair
-from synctalk.evaluation.pictures import Footage, ImageComparison, Pictures
-from synctalk.evaluation.score import ClipScore, Judges, score_footage
+from synctalk.evaluation.videos.frames import UndecodedError, VideoFrames
+from synctalk.evaluation.videos.images import ImageComparison
+from synctalk.evaluation.videos.pairs import ClipFinding, Note, Pair
+from synctalk.evaluation.videos.pictures import Pictures, PreparedVideo
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, make_detector, read_published_track
 from synctalk.faces.extract import find_tracks
 from synctalk.faces.track import ANY_FOOTAGE, FaceTrack
 from synctalk.features import mfcc
+from synctalk.features.syncnet_input import View
 from synctalk.media import read_audio
 from synctalk.models.syncnet import LIP_WINDOW, SyncNetConfig
 from synctalk.timebase import n_whole_frames
-from synctalk.training.syncnet import View
 
 PICTURE_BYTES = 2**26
 """What the sync judge is shown of a clip comes ready from the process that decoded it, up to so many bytes: 17 s of
 SyncNet's 224 x 224. Of a longer clip it is made as the judge asks for it."""
+
+
 MIN_FRAMES = LIP_WINDOW + 2
-"""Frames of sound and picture that a clip needs: two windows of SyncNet, and a median over its box."""
+"""VideoFrames of sound and picture that a clip needs: two windows of SyncNet, and a median over its box."""
 
 
 @dataclass(frozen=True)
@@ -71,28 +73,15 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Filmed:
+class Preparation:
     """A clip that is ready for the judges, or None where it cannot be; and what is to be said of it."""
 
-    footage: Footage | None
+    footage: PreparedVideo | None
     notes: tuple[Note, ...]
 
 
-UNREADABLE = {Reason.NO_AUDIO: Finding.NO_SOUND}
+UNREADABLE = {Reason.NO_AUDIO: ClipFinding.NO_SOUND}
 """Reasons for which decoding fails, where the finding has a name of its own."""
-
-
-def score_filmed(filmed: Iterable[Filmed], judges: Judges) -> tuple[list[ClipScore], list[Note]]:
-    """Let the judges score what could be prepared; beside the scores everything that is to be said."""
-    notes: list[Note] = []
-
-    def ready() -> Iterator[Footage]:
-        for one in filmed:
-            notes.extend(one.notes)
-            if one.footage is not None:
-                yield one.footage
-
-    return score_footage(ready(), judges), notes
 
 
 @cache
@@ -103,46 +92,46 @@ def _detector(kind: str, params: DetectorParams) -> Detector:
 class _UnscoredError(Exception):
     """A pair cannot be scored."""
 
-    def __init__(self, finding: Finding, detail: str) -> None:
+    def __init__(self, finding: ClipFinding, detail: str) -> None:
         super().__init__(finding, detail)
         self.finding, self.detail = finding, detail
 
 
-def film_pair(pair: Pair, setup: Setup) -> Filmed:
+def prepare_pair(pair: Pair, setup: Setup) -> Preparation:
     """Decode one pair and prepare it, in memory that does not grow with its frames; whatever is wrong with its files
     becomes a note.
     """
     notes: list[Note] = []
     try:
-        return Filmed(_film(pair, setup, notes), tuple(notes))
+        return Preparation(_film(pair, setup, notes), tuple(notes))
     except _UnscoredError as error:
         finding, detail = error.finding, error.detail
     except UndecodedError as error:
-        finding, detail = UNREADABLE.get(error.reason, Finding.UNREADABLE), error.detail
-    return Filmed(None, (*notes, Note(pair.id, finding, False, detail)))
+        finding, detail = UNREADABLE.get(error.reason, ClipFinding.UNREADABLE), error.detail
+    return Preparation(None, (*notes, Note(pair.id, finding, False, detail)))
 
 
-def _film(pair: Pair, setup: Setup, notes: list[Note]) -> Footage:
+def _film(pair: Pair, setup: Setup, notes: list[Note]) -> PreparedVideo:
     """The pair, ready for the judges; findings that do not keep it from them are added to `notes`."""
 
-    def note(finding: Finding, detail: str) -> None:
+    def note(finding: ClipFinding, detail: str) -> None:
         notes.append(Note(pair.id, finding, True, detail))
 
-    made = Frames(pair.generated, "generated")
+    made = VideoFrames(pair.generated, "generated")
     pcm = _sound(made)
-    real = None if pair.reference is None else Frames(pair.reference, "real")
+    real = None if pair.reference is None else VideoFrames(pair.reference, "real")
     n_frames = len(made)
     if real is not None and pair.comparable and len(real) != n_frames:
-        finding = Finding.SHORTER if n_frames < len(real) else Finding.LONGER
+        finding = ClipFinding.SHORTER if n_frames < len(real) else ClipFinding.LONGER
         note(finding, f"{n_frames} frames, {len(real)} in the real video; what both have is scored")
         n_frames = min(n_frames, len(real))
     if min(n_frames, n_whole_frames(len(pcm))) < MIN_FRAMES:
         detail = f"{n_frames} frames and {len(pcm)} samples, {MIN_FRAMES} frames of both are needed"
-        raise _UnscoredError(Finding.TOO_SHORT, detail)
+        raise _UnscoredError(ClipFinding.TOO_SHORT, detail)
     same_size = real is not None and real.shape == made.shape
     if real is not None and not same_size:
         sizes = [f"{one.shape[1]}x{one.shape[0]}" for one in (made, real)]
-        note(Finding.OTHER_SIZE, f"{sizes[0]} pixels, {sizes[1]} in the real video: pictures not compared")
+        note(ClipFinding.OTHER_SIZE, f"{sizes[0]} pixels, {sizes[1]} in the real video: pictures not compared")
     track = None
     if setup.detector is not None:
         try:
@@ -151,11 +140,14 @@ def _film(pair: Pair, setup: Setup, notes: list[Note]) -> Footage:
             raise
         except ClipError as error:
             if setup.needs_face:
-                raise _UnscoredError(Finding.NO_FACE, error.detail) from error
-            note(Finding.NO_FACE, error.detail)
+                raise _UnscoredError(ClipFinding.NO_FACE, error.detail) from error
+            note(ClipFinding.NO_FACE, error.detail)
         else:
             if track.n_seen < n_frames:
-                note(Finding.FACE_PARTLY, f"in {track.n_seen} of {n_frames} frames; the others take its nearest place")
+                note(
+                    ClipFinding.FACE_PARTLY,
+                    f"in {track.n_seen} of {n_frames} frames; the others take its nearest place",
+                )
     compared = real if same_size and pair.comparable else None
     return _prepare(pair, setup, made, compared, pcm, track, n_frames)
 
@@ -169,7 +161,7 @@ class WholeTrack:
     n_seen: int
 
 
-def _whole_track(video: Frames, clip_id: str, setup: Setup, n_frames: int) -> WholeTrack:
+def _whole_track(video: VideoFrames, clip_id: str, setup: Setup, n_frames: int) -> WholeTrack:
     """The face of a clip over its first `n_frames` frames.
 
     Raises:
@@ -192,7 +184,7 @@ def hold_ends(track: FaceTrack, n_frames: int) -> WholeTrack:
     return WholeTrack(track.boxes[held], track.landmarks[held], int((held == place).sum()))
 
 
-def _sound(made: Frames) -> NDArray[np.int16]:
+def _sound(made: VideoFrames) -> NDArray[np.int16]:
     """Sound of a generated video on its frames' time line."""
     try:
         return read_audio(made.path, made.start_s)
@@ -203,12 +195,12 @@ def _sound(made: Frames) -> NDArray[np.int16]:
 def _prepare(
     pair: Pair,
     setup: Setup,
-    made: Frames,
-    real: Frames | None,
+    made: VideoFrames,
+    real: VideoFrames | None,
     pcm: NDArray[np.int16],
     track: WholeTrack | None,
     n_frames: int,
-) -> Footage:
+) -> PreparedVideo:
     frame_size = made.shape[:2]
     boxes = None if track is None else whole_boxes(track.boxes, frame_size)
     transforms = mouths = None
@@ -227,13 +219,13 @@ def _prepare(
     pictures: NDArray[np.uint8] | Pictures = np.zeros((0,), np.uint8)
     if setup.view is not None and setup.judge is not None:
         whole = setup.view == "frame"
-        shown = Frames(pair.generated, "generated", jpeg=True, held_bytes=0) if setup.jpeg and whole else made
+        shown = VideoFrames(pair.generated, "generated", jpeg=True, held_bytes=0) if setup.jpeg and whole else made
         pictures = Pictures(
             shown, n_frames, setup.view, setup.judge, boxes, mouths, setup.face_size, dump=setup.jpeg and not whole
         )
         if pictures.nbytes <= PICTURE_BYTES:
             pictures = pictures.stacked()
-    return Footage(
+    return PreparedVideo(
         id=pair.id,
         n_frames=n_frames,
         transcript=pair.transcript,
