@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.stage import run
+from synctalk.atomic import write_json
 from synctalk.params.read import load
-from synctalk.runtime.atomic import write_json
 from synctalk.runtime.device import set_threads
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet

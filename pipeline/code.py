@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.stage import run
-from synctalk.runtime.atomic import write_json
+from synctalk.atomic import write_json
 from synctalk.runtime.fingerprints import fingerprint
 
 SCRIPTS = "pipeline"

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.stage import required_recipe, run
+from synctalk.atomic import write_json
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_lip_reader
 from synctalk.evaluation.judges.readers import reader_figures, score_conformer, write_readings
@@ -13,7 +14,6 @@ from synctalk.evaluation.params import EvaluateParams
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Units
 from synctalk.params.read import load, load_entry
-from synctalk.runtime.atomic import write_json
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.fingerprints import content_key
 from synctalk.runtime.scratch import scratch

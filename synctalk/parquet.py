@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synctalk.atomic import appearing
 from synctalk.errors import UserError
 
 GROUP_ROWS = 1024
@@ -19,18 +19,14 @@ GROUP_ROWS = 1024
 
 
 def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema, group_rows: int = GROUP_ROWS) -> None:
-    """Write `rows` as parquet, zstd, `group_rows` at a time, by way of a temporary file; equal rows, equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `rows` as parquet, zstd, `group_rows` at a time; equal rows, equal bytes."""
     source = iter(rows)
-    # two machines may write the same file at once, when one of them is taken for dead
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
-            while group := list(islice(source, group_rows)):
-                writer.write_table(pa.Table.from_pylist(group, schema=schema), group_rows)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        appearing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        while group := list(islice(source, group_rows)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema), group_rows)
 
 
 @contextmanager

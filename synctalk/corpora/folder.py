@@ -1,4 +1,4 @@
-"""Any folder of videos: mp4, mpg, mpeg, avi, mov, mkv, webm, at any depth, sound inside.
+"""Any folder of videos: mp4, mpg, mpeg, avi, mov, mkv, webm, at any depth, audio inside.
 
     <anything>/<clip>.mp4          and, beside it, optional:
     <anything>/<clip>.txt          the sentence, bare or in the LRS layout, or

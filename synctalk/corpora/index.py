@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from synctalk.atomic import publish
 from synctalk.corpora.layouts import iter_corpus, probe_clip
 from synctalk.corpora.listing import STAGE, impostor_error, impostors
 from synctalk.corpora.records import CLIP_SCHEMA, Clip, ClipTable
@@ -14,7 +15,6 @@ from synctalk.corpora.segments import cut_clip
 from synctalk.corpora.spill import Spill
 from synctalk.parquet import iter_rows, write_table
 from synctalk.rejected import REJECTED_SCHEMA, Rejected, iter_rejected
-from synctalk.runtime.atomic import publish
 from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import PartStage, Row, Tally, make_parts, part_path, rejected_of, require_keep_rate
 from synctalk.runtime.scratch import scratch

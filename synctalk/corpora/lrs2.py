@@ -2,7 +2,7 @@
 
     train.txt val.txt test.txt     lines "<id>/<clip>" of main/; test lines carry a second token (NF, MV)
     pretrain.txt                   lines "<id>/<clip>" of pretrain/
-    main/<id>/<clip>.{mp4,txt}     sound inside the video
+    main/<id>/<clip>.{mp4,txt}     audio inside the video
 
 The lists are the authority: a clip that none of them names belongs to no split, and one that two of them name could
 leak from one split into another. Both are dropped. Lines may begin with the folder and end in ".mp4".

@@ -19,10 +19,10 @@ class IndexParams:
 
 @section
 class CorpusParams:
-    """One corpus, by its role in the paper (params.yaml: `corpora.<role>`)."""
+    """One corpus, by the name that it stands in for in the paper (params.yaml: `corpora.<name>`)."""
 
     root: str
-    """Folder: made by the pipeline where it is data/synthetic/<role>, else the user's."""
+    """Folder: made by the pipeline where it is data/synthetic/<name>, else the user's."""
     depends_on: str
     """What DVC watches to notice a change: the root itself, every file of it, or a manifest (.jsonl) of a large one."""
     layout: str

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synctalk import __version__
+from synctalk.atomic import write_json
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.judges.panel import Judges
 from synctalk.evaluation.judges.perceptual import ClipLpips, Fid, Nets, mean_lpips, perceive, write_lpips
@@ -20,7 +21,6 @@ from synctalk.evaluation.score import score_prepared
 from synctalk.evaluation.scores import ClipScore, offset_counts, summarise, write_scores
 from synctalk.evaluation.videos.foreign import Preparation, Setup, prepare_pair
 from synctalk.evaluation.videos.pairs import ClipFinding, Matching, Note, Pair, write_notes
-from synctalk.runtime.atomic import write_json
 from synctalk.runtime.mapping import map_ordered
 from synctalk.runtime.scratch import scratch
 

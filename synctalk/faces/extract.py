@@ -19,7 +19,7 @@ from synctalk.faces.quality import (
     check_loudness,
     check_motion,
 )
-from synctalk.faces.sample import Frames, sample_faces
+from synctalk.faces.sample import FrameSource, sample_faces
 from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
@@ -58,7 +58,7 @@ def audio_origin_s(clip: Clip) -> float:
     return clip.video_start_s if clip.audio == clip.video else 0.0
 
 
-def find_tracks(frames: Frames, params: TrackParams, detector: Detector) -> list[FaceTrack]:
+def find_tracks(frames: FrameSource, params: TrackParams, detector: Detector) -> list[FaceTrack]:
     """The face tracks of a decoded clip that `several_faces` keeps.
 
     Raises:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 
-def fingerprint(*parts: Any) -> str:  # noqa: ANN401  # anything that JSON can say
-    """Short hash of JSON-able parts, for the names of scratch folders and units of work."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def fingerprint(*values: Any) -> str:  # noqa: ANN401  # anything that JSON can say
+    """Short hash of JSON-able values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def digest(parts: Iterable[Any]) -> str:
-    """`fingerprint` of many parts, taken one at a time."""
+def digest(values: Iterable[Any]) -> str:
+    """`fingerprint` of many values, taken one at a time."""
     running = hashlib.sha256()
-    for part in parts:
-        running.update(fingerprint(part).encode())
+    for value in values:
+        running.update(fingerprint(value).encode())
     return running.hexdigest()[:16]
 
 
@@ -39,7 +39,7 @@ def content_key(*paths: Path | None) -> list[str]:
 def code_fingerprint() -> str:
     """Hash of the project's Python sources: resumed work must come from the code that began it."""
     package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
+    running = hashlib.sha256()
     for source in sorted([*package.rglob("*.py"), *(package.parent / "pipeline").glob("*.py")]):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
+        running.update(source.read_bytes())
+    return running.hexdigest()[:16]

@@ -39,17 +39,17 @@ def _take(lock: IO[str], stage: str) -> None:
 @contextmanager
 def scratch(
     stage: str,
-    *parts: Any,  # noqa: ANN401  # as fingerprint
+    *key: Any,  # noqa: ANN401  # as fingerprint
     root: Path | None = None,
 ) -> Iterator[Path]:
-    """A folder for finished units of work that outlives kill -9 and is found again by the same `parts` and code.
+    """A folder for finished work that outlives kill -9 and is found again by the same `key` and code.
 
     Held by a lock for one process at a time; removed when the block ends without an error. Folders of the same
     stage with another fingerprint are stale and removed at once.
 
     Args:
         stage: name of the folder and of its lock.
-        parts: what decides the bytes of the units, JSON-able.
+        key: what decides the bytes of the work, JSON-able.
         root: where the folder lies; that of the checkout where None.
 
     Raises:
@@ -59,7 +59,7 @@ def scratch(
     root.mkdir(parents=True, exist_ok=True)
     with (root / f"{stage}.lock").open("w") as lock:
         _take(lock, stage)
-        folder = root / f"{stage}-{fingerprint(code_fingerprint(), *parts)}"
+        folder = root / f"{stage}-{fingerprint(code_fingerprint(), *key)}"
         for stale in root.glob(f"{stage}-????????????????"):
             if stale != folder:
                 _remove(stale)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from synctalk.atomic import publish
 from synctalk.corpora.records import Clip, ClipTable
 from synctalk.errors import UserError
 from synctalk.params.section import section
 from synctalk.parquet import iter_rows
-from synctalk.runtime.atomic import publish
 from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.runtime.progress import progress_bar
@@ -37,7 +37,7 @@ def joined(
     Args:
         clips: of the index.
         crops: folder of the crop stage.
-        screening: folder of the screening after it, which may have moved a sample's sound.
+        screening: folder of the screening after it, which may have moved a sample's audio.
         features: folder of the feature stage.
         n_finished: split -> samples, the first of it, that are left out; their pictures are not read.
 

@@ -44,9 +44,9 @@ class SyncFigures:
     """What screening found, of all crops that it measured.
 
     Attributes:
-        offsets: frames by which the sound comes early -> crops.
+        offsets: frames by which the audio comes early -> crops.
         confidences: of the crops that were measured.
-        n_repaired: crops whose sound was moved.
+        n_repaired: crops whose audio was moved.
     """
 
     offsets: Counter[int]

@@ -11,7 +11,7 @@ from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA
 
 
 def audio_starts(screening: Path, number: int) -> dict[str, int]:
-    """Samples of a part that are kept -> the frame of the sound's time line that belongs to their first frame.
+    """Samples of a part that are kept -> the frame of the audio's time line that belongs to their first frame.
 
     Raises:
         UserError: the part is missing or broken.
@@ -21,7 +21,7 @@ def audio_starts(screening: Path, number: int) -> dict[str, int]:
 
 
 def write_unscreened(crops: Path, out: Path) -> None:
-    """What screening leaves where nothing is screened: every crop is kept, its sound where it was.
+    """What screening leaves where nothing is screened: every crop is kept, its audio where it was.
 
     Raises:
         UserError: a part is missing or broken.

@@ -94,7 +94,7 @@ def families(folder: Path, n: int) -> dict[str, Family]:
         return broken.files(name.split(".")[0], {name: data}, n, seed)
 
     return {
-        "sound": Family(uses.sound, broken.sounds(n)),
+        "audio": Family(uses.audio, broken.audio_files(n)),
         "text": Family(uses.text, broken.texts(n)),
         "lists": Family(uses.listing, broken.lists(n)),
         "params": Family(uses.params, broken.params_files(n, (ROOT / "params.yaml").read_bytes())),

@@ -22,7 +22,7 @@ from synctalk.errors import ClipError, Reason, UserError
 
 WHOLE, SOME = 3, 1
 CLOSED_SET = {READ, "UserError", *(reason.value for reason in Reason)}
-HOPELESS = ("no video", "zero frames", "no sound", "one frame", "params no YAML", "text encoding")
+HOPELESS = ("no video", "zero frames", "no audio", "one frame", "params no YAML", "text encoding")
 """Kinds of which none can be used."""
 MAY_BE_EMPTY = ("manifest", "filelist")
 """A manifest of no files, a list of no pairs."""

@@ -57,7 +57,7 @@ def params(path: Path) -> None:
     check(path)
 
 
-def sound(path: Path) -> None:
+def audio(path: Path) -> None:
     read_audio(path)
 
 

@@ -39,7 +39,7 @@ class Item:
 
 
 def load(number: int) -> list[Item]:
-    return [Item(f"{number}/{place}") for place in range(SIZE)]
+    return [Item(f"{number}/{index}") for index in range(SIZE)]
 
 
 def note(folder: Path, item: Item) -> int:

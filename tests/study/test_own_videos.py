@@ -65,7 +65,7 @@ def build(*arguments: str) -> str:
     """`synctalk study build` with the smallest numbers; what it prints."""
     done = CliRunner().invoke(
         app,
-        ["study", "build", "-o", "study", "--key", "key.json", "--role", ROLE, "--raters", "2", "--size", "160",
+        ["study", "build", "-o", "study", "--key", "key.json", "--corpus", ROLE, "--raters", "2", "--size", "160",
          *arguments],
     )  # fmt: skip
     if isinstance(done.exception, UserError):

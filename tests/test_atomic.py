@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from synctalk.runtime.atomic import publish, write_json
+from synctalk.atomic import appearing, publish, write_json
 
 
 def test_published_files_are_hard_links_that_replace_what_was_there(tmp_path: Path) -> None:
@@ -39,12 +39,17 @@ def test_where_links_are_refused_a_copy_is_published(tmp_path: Path, monkeypatch
     assert (tmp_path / "b").stat().st_ino != (tmp_path / "a").stat().st_ino
 
 
-def test_what_a_killed_publish_left_is_no_hindrance(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("content")
-    (tmp_path / ".b.tmp").write_text("half")
-    publish(tmp_path / "a", tmp_path / "b")
-    assert (tmp_path / "b").read_text() == "content"
-    assert not (tmp_path / ".b.tmp").exists()
+def test_two_writers_of_one_file_do_not_meet_and_a_failed_one_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "b"
+    with appearing(path) as one, appearing(path) as other:
+        one.write_text("first")
+        other.write_text("second")
+        assert not path.exists()
+    assert path.read_text() == "first"  # the outer block ends last
+    with pytest.raises(UnicodeEncodeError), appearing(path) as failed:
+        failed.write_text("half, then \udcff", encoding="utf-8")
+    assert path.read_text() == "first"
+    assert [entry.name for entry in path.parent.iterdir()] == ["b"]
 
 
 def test_json_is_sorted_and_ends_with_a_line(tmp_path: Path) -> None:
