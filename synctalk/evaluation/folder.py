@@ -18,8 +18,10 @@ from synctalk.evaluation.judges.panel import Judges
 from synctalk.evaluation.judges.perceptual import ClipLpips, Fid, Nets, mean_lpips, perceive, write_lpips
 from synctalk.evaluation.score import score_prepared
 from synctalk.evaluation.scores import ClipScore, offset_counts, summarise, write_scores
-from synctalk.evaluation.videos.foreign import Preparation, Setup, prepare_pair
-from synctalk.evaluation.videos.pairs import ClipFinding, Matching, Note, Pair, write_notes
+from synctalk.evaluation.videos.findings import ClipFinding, Note, write_notes
+from synctalk.evaluation.videos.foreign import Setup, prepare_pair
+from synctalk.evaluation.videos.pairs import Matching, Pair
+from synctalk.evaluation.videos.prepared import Preparation
 from synctalk.runtime.jobs import map_ordered, scratch, write_json
 
 PART = 16

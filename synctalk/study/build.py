@@ -54,30 +54,27 @@ class Built:
     notes: list[str] = field(default_factory=list)
 
 
-def own_sources(roles: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]:
-    """Videos that the pipeline made, and the real ones as its evaluation cuts them; clips are `<role>/<id>`.
+def own_sources(corpora: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]:
+    """Videos that the pipeline made, and the real ones as its evaluation cuts them; clips are `<corpus>/<id>`.
 
     Raises:
         UserError: there is no params.yaml, or the pipeline has not run.
     """
-    from synctalk.corpora.params import CorpusParams
-    from synctalk.corpora.records import read_clips
     from synctalk.evaluation.videos.corpus import clip_videos
-    from synctalk.params.read import entry_names, load_entry
-    from synctalk.shards.read import ShardSet
+    from synctalk.params.read import entry_names
+    from synctalk.shards.clips import load_test_clips
     from synctalk.tables.setting import load_setting
 
     setting, data = load_setting(), Path("data")
     sources: dict[str, dict[str, Source]] = {name: {} for name in ("ground_truth", *entry_names("methods"))}
-    for role in roles:
-        root = Path(load_entry("corpora", role, CorpusParams).root)
-        index = data / "index" / role / "clips.parquet"
-        if not index.is_file():
-            raise UserError(index, "is not there", "run `dvc repro`, or give folders by --method NAME=DIR")
-        clips, test = read_clips(index), ShardSet([data / "shards" / role], ["test"])
-        for method, takes in sources.items():
-            generated = None if method == "ground_truth" else data / "generated" / method / role
-            takes |= {f"{role}/{take.sample.row.id}": take for take in clip_videos(root, clips, test, generated)}
+    for corpus in corpora:
+        index = data / "index"
+        if not (table := index / corpus / "clips.parquet").is_file():
+            raise UserError(table, "is not there", "run `dvc repro`, or give folders by --method NAME=DIR")
+        test = load_test_clips(corpus, index, data / "shards")
+        for method, videos in sources.items():
+            generated = None if method == "ground_truth" else data / "generated" / method / corpus
+            videos |= {f"{corpus}/{video.sample.row.id}": video for video in clip_videos(test, generated)}
     return sources, Origin(scale=setting.scale, synthetic=setting.synthetic)
 
 

@@ -16,9 +16,11 @@ from evaluation.footage import noise
 
 from synctalk.evaluation.folder import Scored
 from synctalk.evaluation.scores import ClipScore
-from synctalk.evaluation.videos.pairs import ClipFinding, Matching, Note, Pair
+from synctalk.evaluation.videos.findings import ClipFinding, Note
+from synctalk.evaluation.videos.pairs import Matching, Pair
 from synctalk.media import write_video
-from synctalk.report.report import ClipView, VideoView, render
+from synctalk.report.clips import ClipView, VideoView
+from synctalk.report.report import render
 from synctalk.report.score_page import write_pages
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here")

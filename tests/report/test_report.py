@@ -14,28 +14,24 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation.footage import FACE, made_takes, real_takes, waves
+from evaluation.footage import FACE, made_videos, real_videos, waves
 
 from synctalk.media.probe import probe
-from synctalk.report.page import Bar, clip_row, clip_table, marked_words
-from synctalk.report.report import (
+from synctalk.report.checks import sanity_checks
+from synctalk.report.clips import (
     LABEL_WIDTH,
     ClipView,
     VideoView,
     choose_clips,
     contact_sheet,
-    corpus_view,
     face_strip,
     jpeg,
     mouth_box,
-    read_bars,
-    read_clusters,
-    read_curves,
-    render,
-    sanity_checks,
-    table_rows,
     video_view,
 )
+from synctalk.report.page import Bar, clip_row, clip_table, marked_words
+from synctalk.report.report import render, table_rows
+from synctalk.report.results import corpus_view, read_bars, read_clusters, read_curves
 from synctalk.tables.claims import check_claims, to_json
 from synctalk.tables.setting import Setting
 from synctalk.tables.table import Cell, caption, method_table
@@ -231,8 +227,8 @@ def test_columns_in_which_nothing_was_measured_are_left_out() -> None:
 
 
 def test_real_takes_are_encoded_for_browsers_and_generated_ones_taken_as_they_are(tmp_path: Path) -> None:
-    truth = real_takes(tmp_path, 1)
-    made = made_takes(truth, tmp_path / "made")
+    truth = real_videos(tmp_path, 1)
+    made = made_videos(truth, tmp_path / "made")
     real = video_view("ground_truth", truth[0], FACE)
     copy = video_view("base", made[0], FACE)
     assert made[0].generated is not None

@@ -15,7 +15,7 @@ from synctalk.tables.table import caption, method_table, show
 
 NOTES = """corpus,id,finding,scored,detail
 lrs2,main/1,missing,false,"no video, of this name"
-lrs2,main/2,no_sound,false,it has none
+lrs2,main/2,no_audio,false,it has none
 lrs2,main/3,missing,false,no video
 lrs2,main/4,longer,true,"9 frames, 8 in the real video"
 """

@@ -6,56 +6,14 @@ no partner becomes a `Note`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from synctalk.corpora.listing import VIDEO_SUFFIXES, iter_files, read_list, require_inside
-from synctalk.corpora.records import write_table
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, UserError
-
-
-class ClipFinding(StrEnum):
-    """What can be said of a clip beside its scores: all values of the `finding` column of notes.parquet."""
-
-    MISSING = "missing"
-    EXTRA = "extra"
-    UNREADABLE = "unreadable"
-    NO_SOUND = "no_sound"
-    NO_REFERENCE = "no_reference"
-    NO_TRANSCRIPT = "no_transcript"
-    NO_FACE = "no_face"
-    FACE_PARTLY = "face_partly"
-    TOO_SHORT = "too_short"
-    SHORTER = "shorter"
-    LONGER = "longer"
-    OTHER_SIZE = "other_size"
-
-
-@dataclass(frozen=True)
-class Note:
-    """One finding.
-
-    Attributes:
-        id: the clip.
-        finding: of the closed set.
-        scored: whether the clip has a row of scores all the same.
-        detail: what was found, in one line for a person.
-    """
-
-    id: str
-    finding: ClipFinding
-    scored: bool
-    detail: str
-
-
-NOTE_SCHEMA = pa.schema(
-    [("id", pa.string()), ("finding", pa.string()), ("scored", pa.bool_()), ("detail", pa.string())]
-)
+from synctalk.evaluation.videos.findings import ClipFinding, Note
 
 
 @dataclass(frozen=True)
@@ -83,12 +41,6 @@ class Matching:
 
     pairs: tuple[Pair, ...]
     notes: tuple[Note, ...]
-
-
-def write_notes(path: Path, notes: Iterable[Note]) -> None:
-    """Write notes as parquet, sorted by id."""
-    rows = [asdict(note) for note in notes]
-    write_table(path, sorted(rows, key=lambda row: (row["id"], row["finding"], row["detail"])), NOTE_SCHEMA)
 
 
 def videos_below(root: Path) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from synctalk.evaluation.videos.findings import Note
 from synctalk.evaluation.videos.images import ImageScores
 from synctalk.faces.crop import crop_face, syncnet_crops
 from synctalk.features.syncnet_input import View, judge_pictures
@@ -100,3 +101,11 @@ class PreparedVideo:
     pictures: NDArray[np.uint8] | Pictures
     mfcc: NDArray[np.float32]
     n_samples: int
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A clip that is ready for the judges, or None where it cannot be; and what is to be said of it."""
+
+    video: PreparedVideo | None
+    notes: tuple[Note, ...] = ()
