@@ -45,10 +45,10 @@ def build(
         bool | None,
         typer.Option(
             "--own/--no-own",
-            help="Show what the pipeline made, and the real clips, as `<role>/<id>`; so without any --method.",
+            help="Show what the pipeline made, and the real clips, as `<corpus>/<id>`; so without any --method.",
         ),
     ] = None,
-    role: Annotated[list[str] | None, typer.Option(help="Corpus roles of --own.")] = None,
+    corpus: Annotated[list[str] | None, typer.Option(help="Corpora of --own; repeat.")] = None,
     videos: Annotated[int, typer.Option(min=1, help="Videos in all.")] = 100,
     raters: Annotated[int, typer.Option(min=1, help="People who rate.")] = 20,
     overlap: Annotated[int, typer.Option(min=1, help="Raters of each video; agreement needs 2 or more.")] = 1,
@@ -71,7 +71,7 @@ def build(
     folders, origin = _parse_methods(method or []), Origin()
     sources: dict[str, dict[str, Source]] = {}
     if own or (own is None and not folders):
-        sources, origin = own_sources(role or list(TEST_CORPORA))
+        sources, origin = own_sources(corpus or list(TEST_CORPORA))
     for name in sources.keys() & folders.keys():
         raise UserError(f"--method {name}", "is a method of the pipeline too", "name the folder's method otherwise")
     sources |= folder_sources(folders)

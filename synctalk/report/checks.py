@@ -38,7 +38,7 @@ def sanity_checks(truth: Mapping[str, Any], methods: Mapping[str, Mapping[str, A
                     made["mouth_psnr"] > made["mean_mouth_psnr"],
                 ),
                 Check(
-                    f"{corpus}, {method}: LSE-C with its own sound is above that with another clip's",
+                    f"{corpus}, {method}: LSE-C with its own audio is above that with another clip's",
                     f"{made['lse_c']:.2f} against {made['lse_c_other']:.2f}",
                     made["lse_c"] > made["lse_c_other"],
                 ),

@@ -22,12 +22,12 @@ STRIP_FRAMES = 10
 
 
 LABEL_WIDTH = 112
-"""Pixels of the contact sheet that a method's name takes."""
+"""Pixels of the contact sheet that a method's name takes up."""
 
 
 @dataclass(frozen=True)
 class VideoView:
-    """One method's take of a clip.
+    """One method's video of a clip.
 
     Attributes:
         method: its name.
@@ -54,7 +54,7 @@ class ClipView:
     corpus: str
     id: str
     transcript: str
-    takes: list[VideoView]
+    videos: list[VideoView]
 
 
 def data_uri(kind: str, blob: bytes) -> str:
@@ -69,12 +69,12 @@ def face_strip(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def contact_sheet(clip: ClipView) -> NDArray[np.uint8]:
-    """The strips of all takes of a clip, one below the other, with the methods' names on the left: RGB [H, W, 3]."""
+    """The strips of all videos of a clip, one below the other, with the methods' names on the left: RGB [H, W, 3]."""
     rows = []
-    for take in clip.takes:
-        label = np.full((take.strip.shape[0], LABEL_WIDTH, 3), 255, np.uint8)
-        cv2.putText(label, take.method, (6, len(label) // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-        rows.append(np.concatenate([label, take.strip], axis=1))
+    for video in clip.videos:
+        label = np.full((video.strip.shape[0], LABEL_WIDTH, 3), 255, np.uint8)
+        cv2.putText(label, video.method, (6, len(label) // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        rows.append(np.concatenate([label, video.strip], axis=1))
     return np.concatenate(rows)
 
 
@@ -98,40 +98,40 @@ def mouth_box(boxes: NDArray[np.int32], width: int, height: int) -> tuple[float,
     return tuple(round(share, 4) for share in shares)  # type: ignore[return-value]  # four of them
 
 
-def video_view(method: str, take: ClipVideo, face_size: int) -> VideoView:
-    """A take for the page. Our generated files are taken as they are; real footage, and that of whole clips, is encoded
-    anew, so that any browser plays just the stretch.
+def video_view(method: str, video: ClipVideo, face_size: int) -> VideoView:
+    """A video for the page. Our generated files stand as they are; files of whole clips are encoded anew, so that any
+    browser plays just the stretch.
     """
-    frames, pcm = decode_clip(take)
-    if take.generated is not None and not take.whole:
-        mp4 = take.generated.read_bytes()
+    frames, pcm = decode_clip(video)
+    if video.generated is not None and not video.whole:
+        mp4 = video.generated.read_bytes()
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "clip.mp4"
             write_video(path, frames, audio=pcm, crf=20)
             mp4 = path.read_bytes()
-    boxes, (height, width) = take.sample.boxes[: len(frames)], frames.shape[1:3]
+    boxes, (height, width) = video.sample.boxes[: len(frames)], frames.shape[1:3]
     strip = face_strip(crop_faces(frames, boxes, face_size))
     return VideoView(method, mp4, strip, mouth_box(boxes, width, height))
 
 
 def clip_data(clip: ClipView) -> dict[str, Any]:
     """A clip as the gallery's script reads it."""
-    takes = [
+    videos = [
         {
-            "method": take.method,
-            "mp4": base64.b64encode(take.mp4).decode(),
-            "strip": take.strip_uri,
-            "mouth": take.mouth,
+            "method": video.method,
+            "mp4": base64.b64encode(video.mp4).decode(),
+            "strip": video.strip_uri,
+            "mouth": video.mouth,
         }
-        for take in clip.takes
+        for video in clip.videos
     ]
     about = {"corpus": clip.corpus, "id": clip.id, "name": f"{clip.corpus} {clip.id}", "transcript": clip.transcript}
-    return {**about, "takes": takes}
+    return {**about, "videos": videos}
 
 
 def choose_clips(scores: pd.DataFrame, count: int) -> list[str]:
     """Clips to show, by LSE-C of the variant: the worst, the best and evenly between, so that none is hand-picked."""
     ordered = scores.sort_values(["lse_c", "id"])["id"].tolist()
-    places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
-    return [ordered[place] for place in dict.fromkeys(places.tolist())]
+    chosen = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
+    return [ordered[index] for index in dict.fromkeys(chosen.tolist())]

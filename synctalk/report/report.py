@@ -58,12 +58,12 @@ def table_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in cells:
         row = rows.setdefault((one.corpus, one.method), {"corpus": one.corpus, "method": one.method, "cells": []})
-        places = FIGURES[one.metric].places
+        decimals = FIGURES[one.metric].decimals
         row["cells"].append(
             {
-                "ours": missing(one) if one.ours is None else f"{one.ours:.{places}f}",
+                "ours": missing(one) if one.ours is None else f"{one.ours:.{decimals}f}",
                 "ran": one.ours is not None,
-                "interval": "" if one.ours is None else f"{one.low:.{places}f} – {one.high:.{places}f}",
+                "interval": "" if one.ours is None else f"{one.low:.{decimals}f} – {one.high:.{decimals}f}",
                 "paper": "" if one.paper is None else f"{one.paper:g}",
                 "heading": FIGURES[one.metric].heading,
             }

@@ -37,6 +37,7 @@ class ConformerTexts:
     Attributes:
         forced: the likeliest pieces, each given the true ones of the transcript before it, as many as that has. None
             without a transcript.
+        free: what it reads without one.
     """
 
     forced: str | None

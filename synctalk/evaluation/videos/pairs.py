@@ -126,16 +126,16 @@ def match_crossed(generated: Path, filelist: Path, reference: Path | None, trans
     pairs: list[Pair] = []
     notes: list[Note] = []
     lines = _crossed_lines(filelist)
-    for number, (sound, picture) in enumerate(lines):
+    for number, (audio, picture) in enumerate(lines):
         name = str(number)
         if name not in made:
             notes.append(
-                Note(name, ClipFinding.MISSING, False, f"no generated video of line {number}: {sound} {picture}")
+                Note(name, ClipFinding.MISSING, False, f"no generated video of line {number}: {audio} {picture}")
             )
             continue
         if reference and picture not in real:
             notes.append(Note(name, ClipFinding.NO_REFERENCE, True, f"{picture} is not among the real videos"))
-        text, note = _transcript(transcripts, sound, name)
+        text, note = _transcript(transcripts, audio, name)
         notes += [note] if note else []
         pairs.append(Pair(name, made[name], real.get(picture), False, text))
     known = {str(number) for number in range(len(lines))}
@@ -155,10 +155,10 @@ def _crossed_lines(path: Path) -> list[tuple[str, str]]:
         if len(words) != 2:
             raise UserError(f"{path}:{number}", f"has {len(words)} words", "a line is `audio_id video_id`")
         try:
-            sound, picture = map(require_inside, words)
+            audio, picture = map(require_inside, words)
         except ClipError as error:
             raise UserError(f"{path}:{number}", error.detail, "mend the list") from error
-        ids.append((sound, picture))
+        ids.append((audio, picture))
     return ids
 
 

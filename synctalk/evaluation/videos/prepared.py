@@ -89,8 +89,8 @@ class PreparedVideo:
         images: None for ground truth.
         mouths: grey mouth regions, uint8 [T, R, R], the lip reader's input; None without a lip reader.
         pictures: what the sync judge looks at, T of uint8 [C, S, S]; empty without one.
-        mfcc: of the video's own sound, float32 [13, n].
-        n_samples: samples of that sound.
+        mfcc: of the video's own audio, float32 [13, n].
+        n_samples: samples of that audio.
     """
 
     id: str
