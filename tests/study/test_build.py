@@ -130,7 +130,7 @@ def test_the_page_needs_nothing_from_elsewhere(built: tuple[Path, Built]) -> Non
 def test_what_might_tell_methods_apart_is_said(built: tuple[Path, Built]) -> None:
     notes = built[1].notes
     assert len(notes) == 2 * len(CLIPS)
-    assert "spk7/kumquat1: cut to the shortest take, 20 frames (quokkalip by 1, zebratalk by 2)" in notes
+    assert "spk7/kumquat1: cut to the shortest video, 20 frames (quokkalip by 1, zebratalk by 2)" in notes
     sizes = "(ground_truth 64x64, quokkalip 80x64, zebratalk 96x64)"
     assert sum(sizes in note and "unlike size" in note for note in notes) == len(CLIPS)
 
