@@ -23,6 +23,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
+from synctalk.training.supervisor import Supervisor
 from torch import Tensor
 
 from synctalk.faces.warp import paste_mouth
@@ -41,9 +42,9 @@ from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig, generato
 from synctalk.runtime.device import set_threads, torch_device
 from synctalk.shards.cache import SampleCache
 from synctalk.training.adversary import Adversary
+from synctalk.training.generator_batches import TalkingFaceBatch
 from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.supervisor import Supervision, Supervisor
-from synctalk.training.talking_data import TalkingFaceBatch
+from synctalk.training.reader_supervisor import Supervision
 
 FRAME, ROI, CROP, FACE, WINDOW = 160, 96, 88, 96, 5
 OFFSET = (FRAME - ROI) // 2
