@@ -157,7 +157,7 @@ def first_paragraph(script: Path) -> str:
     return " ".join(docstring.split("\n\n")[0].split())
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> dict[str, Any]:
     """A file of results.
 
     Raises:
@@ -165,7 +165,8 @@ def read_json(path: Path) -> Any:
     """
     if not path.is_file():
         raise UserError(path, "is not there", "run `dvc repro`")
-    return json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def blocks(text: str) -> dict[str, str]:

@@ -114,7 +114,7 @@ def found(path: str) -> Path:
 
 @pytest.mark.parametrize("name", ALL)
 def test_code_that_is_named_is_there(name: str) -> None:
-    """`losses/alignment.py`, `models/av_syncnet.py: NeighbourConv`, `metrics/shift.py: VSHIFT` = 15, `results/probe/`."""
+    """`losses/alignment.py`, `models/av_syncnet.py: NeighbourConv`, `metrics/shift.py: VSHIFT` = 15, `results/gpu/`."""
     for path, symbol, value in re.findall(r"`((?:[\w-]+/)*[\w-]+\.py)(?:: (\w+))?`(?: = ([\d.]+))?", page(name)):
         code = found(path).read_text(encoding="utf-8")
         assert re.search(rf"\b{symbol}\b", code), (path, symbol)
