@@ -134,7 +134,7 @@ def test_code_that_is_named_is_there(name: str) -> None:
 def test_keys_that_are_named_are_in_params() -> None:
     """`dvc exp run -S key=value`; `+key` adds an entry to a section that is there."""
     params = yaml.load(page("params.yaml"), yaml.CSafeLoader)
-    keys = {key for name in ("README.md", *DOCS) for key in re.findall(r"-S ['\"]?(\+?[\w.]+)=", page(name))}
+    keys = {key for name in ("README.md", *DOCS) for key in re.findall(r"-S ['\"]?(\+?[a-z][\w.]+)=", page(name))}
     assert len(keys) >= 3
     for key in keys:
         section = params
