@@ -31,6 +31,13 @@ def test_all_other_frames_of_the_own_clip_come_before_any_of_another() -> None:
             assert sorted(negatives[: len(own), frame].tolist()) == own
 
 
+def test_one_state_of_the_rng_gives_the_same_negatives() -> None:
+    together = torch.zeros(12, dtype=torch.long)
+    one, same, other = (draw_negatives(12, together, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
 def test_every_other_frame_is_drawn_as_often() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = torch.zeros(6, 6)

@@ -148,3 +148,18 @@ def test_numbers_of_few_digits_are_summed_in_float32(name: str) -> None:
     found, wanted = loss(x, y), loss(x.float(), y.float())
     assert found.dtype == torch.float32
     assert float(found) == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_cross_entropy_of_probabilities_is_outside_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA's autocast refuses it; here it is looked at whether it would."""
+    real, seen = torch.nn.functional.binary_cross_entropy, []
+
+    def spied(probability: Tensor, target: Tensor) -> Tensor:
+        seen.append((torch.is_autocast_enabled("cpu"), probability.dtype, target.dtype))
+        return real(probability, target)
+
+    monkeypatch.setattr(torch.nn.functional, "binary_cross_entropy", spied)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = binary_cross_entropy(torch.tensor([0.25, 0.75]).bfloat16(), 1.0)
+    assert seen == [(False, torch.float32, torch.float32)]
+    assert float(found) == pytest.approx((math.log(4) + math.log(4 / 3)) / 2)
