@@ -75,8 +75,8 @@ def test_one_masked_frame_and_one_token_count_once() -> None:
 
 
 def test_a_weight_for_every_pixel_leaves_a_mean_over_all_of_them() -> None:
-    made, real = torch.zeros(2, 3, 1, 2), torch.zeros(2, 3, 1, 2)
-    real[0, 0, 0, 1] = 0.6
+    made, real = torch.full((2, 3, 1, 2), 0.3), torch.full((2, 3, 1, 2), 0.3)
+    real[0, 0, 0, 1] = 0.9
     # one of twelve numbers is wrong by 0.6; weight 1 of a mean weight of 2
     found = reconstruction_loss(generated_faces=made, target_faces=real, weight=torch.tensor([[3.0, 1.0]]))
     assert float(found) == pytest.approx(0.6 / 12 / 2)
