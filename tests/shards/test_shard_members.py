@@ -124,7 +124,7 @@ def test_a_writer_goes_on_after_the_shards_that_are_finished(tmp_path: Path) -> 
     with pytest.raises(OSError, match="full"), first._all_or_none():
         raise OSError("the disk is full")
     again = ShardWriter(disturbed, 60_000)
-    finished = {split: 0 for split in again.n_finished}
+    finished = dict.fromkeys(again.n_finished, 0)
     for path in disturbed.glob(f"*{ROWS}"):
         with tarfile.open(disturbed / path.name.replace(ROWS, ".tar")) as shard:
             finished[path.name.split("-")[0]] += sum(name.endswith(".json") for name in shard.getnames())
