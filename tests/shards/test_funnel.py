@@ -79,3 +79,19 @@ def test_plots_tell_of_all_parts_and_have_bars_where_nothing_fell(tmp_path: Path
 def test_plots_of_an_empty_corpus_are_empty(tmp_path: Path) -> None:
     write_plots(tmp_path, funnel([], [], NOTHING), NOTHING, [])
     assert (tmp_path / "face_sizes.csv").read_text() == "width_px,clips\n"
+
+
+def test_the_keep_rate_and_the_hours_of_several_splits() -> None:
+    kept = [
+        IndexRow(f"k{n}", "k", "k", split, "s", "", 0, 0, 25 * 60, "x.tar", 0, 0, "")
+        for n, split in enumerate(("val", "train", "train"))
+    ]
+    lost = [Rejected("b", "crop", Reason.NO_FACE, ""), Rejected("c", "index", Reason.NOT_LISTED, "")]
+    sync = SyncFigures(Counter({1: 1, -1: 1, 2: 1}), [1.0, 2.00049, 3.0], 0)
+    assert funnel(kept, lost, sync) == {
+        "clips": 5, "kept": 3, "keep_rate": 0.75, "kept_by_split": {"train": 2, "val": 1}, "hours": 3 / 60,
+        "rejected": {"no_face": 1, "not_listed": 1},
+        "steps": {"listed": 4, "readable": 4, "face": 3, "quality": 3, "sync": 3, "packed": 3},
+        "screening": {"measured": 3, "repaired": 0, "confidence": 2.0, "offset_within_1": 0.6667},
+    }  # fmt: skip
+    assert list(funnel(kept, lost, sync)["kept_by_split"]) == ["train", "val"]
