@@ -61,6 +61,10 @@ def test_a_pair_without_negatives_stands_alone() -> None:
     assert float(contrastive_loss(**kwargs, form="printed")) == pytest.approx(1 + 0.6)
     below = contrastive_loss(**kwargs, form="printed", margin=-1.0)
     assert float(below) == 0
+    # pairs count by their mean
+    two = {"audio": torch.tensor([EAST, EAST]), "video": torch.tensor([SLANT, EAST])}
+    assert float(contrastive_loss(**kwargs | two, form="printed")) == pytest.approx(1 + 0.6 / 2)
+    assert float(contrastive_loss(**kwargs | two, form="released")) == pytest.approx(1.2 / 2)
     # one logit has all the probability
     assert float(contrastive_loss(**kwargs, form="infonce")) == 0
 
