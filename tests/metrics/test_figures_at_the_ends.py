@@ -95,6 +95,14 @@ def test_embeddings_of_few_digits_are_compared_in_float32() -> None:
     assert half.distance == full.distance
 
 
+@pytest.mark.parametrize("types", [(np.float64, np.float32), (np.float32, np.float64)])
+def test_embeddings_of_many_digits_are_compared_in_float32(types: tuple[type, type]) -> None:
+    lip, audio = np.random.default_rng(0).standard_normal((2, 20, 8)).astype(np.float32)
+    found = lse(lip.astype(types[0]), audio.astype(types[1]))
+    assert found.mean_distances.dtype == torch.float32
+    assert found.distance == lse(lip, audio).distance
+
+
 def test_empty_cells_add_nothing_to_entropy() -> None:
     assert entropy(np.array([0.5, 0.0, 0.5])) == pytest.approx(log(2))
     assert entropy(np.array([0.0, 1.0])) == 0

@@ -95,3 +95,24 @@ def test_the_keep_rate_and_the_hours_of_several_splits() -> None:
         "screening": {"measured": 3, "repaired": 0, "confidence": 2.0, "offset_within_1": 0.6667},
     }  # fmt: skip
     assert list(funnel(kept, lost, sync)["kept_by_split"]) == ["train", "val"]
+    assert list(funnel(kept, lost[::-1], sync)["rejected"]) == ["no_face", "not_listed"]
+
+
+def test_plots_are_written_anew_with_their_heads_and_unix_lines(tmp_path: Path) -> None:
+    folder = tmp_path / "results/corpora"
+    for n_clips in (7, 4):
+        sync = SyncFigures(Counter({-15: n_clips}), [1.0], 0)
+        write_plots(folder, {"steps": {"listed": n_clips}}, sync, [16.0, 15.9, 47.0])
+    assert (folder / "funnel.csv").read_bytes() == b"step,clips\nlisted,4\n"
+    assert (folder / "face_sizes.csv").read_bytes() == b"width_px,clips\n0,1\n16,1\n32,1\n"
+    offsets = (folder / "offsets.csv").read_bytes()
+    assert offsets.startswith(b"offset,clips\n-15,4\n-14,0\n")
+    assert offsets.endswith(b"\n15,0\n")
+
+
+def test_crops_of_one_offset_are_counted_together(tmp_path: Path) -> None:
+    crops, screening = tmp_path / "crops", tmp_path / "screening"
+    write_table(part_path(crops, 0), [crop_to_row(crop(name, 64)) for name in "abc"], CROP_SCHEMA)
+    write_table(part_path(screening, 0), [screened(name, -2, 4) for name in "abc"], SCREENING_SCHEMA)
+    found = sync_figures(crops, screening)
+    assert (found.offsets, found.confidences, found.n_repaired) == (Counter({-2: 3}), [3.0] * 3, 0)
