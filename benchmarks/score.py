@@ -118,8 +118,8 @@ def published_way(video: Path, net: SyncNet, device: torch.device, clock: Clock)
 def our_way(video: Path, scorer: SyncScorer, clock: Clock, *, jpeg: bool) -> Found:
     """One clip, as `synctalk score` does in the protocol of LRS, its frames decoded as the network asks for them."""
     from synctalk.features import mfcc
+    from synctalk.features.syncnet_input import judge_pictures
     from synctalk.media import iter_frames, probe, read_audio, resample_index
-    from synctalk.training.syncnet import judge_pictures
 
     with clock.networks(scorer.lips, scorer.lip_head, scorer.audio):
         with clock.of("sound, MFCC"):

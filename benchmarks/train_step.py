@@ -27,6 +27,7 @@ from torch import Tensor
 
 from synctalk.faces.warp import paste_mouth
 from synctalk.features.roi_input import centre_crop, standardise
+from synctalk.features.speech_batch import collate_speech
 from synctalk.losses.lip_reading import lip_reading_loss
 from synctalk.losses.reconstruction import reconstruction_loss
 from synctalk.losses.total import weighted_total
@@ -38,8 +39,8 @@ from synctalk.models.lip_reader import PAD, LipReaderConfig
 from synctalk.models.resnet import FrontEndConfig
 from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig, generator_input
 from synctalk.runtime.device import set_threads, torch_device
+from synctalk.shards.cache import SampleCache
 from synctalk.training.adversary import Adversary
-from synctalk.training.data import SampleCache, collate_speech
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.supervisor import Supervision, Supervisor
 from synctalk.training.talking_data import TalkingFaceBatch

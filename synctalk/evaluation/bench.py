@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synctalk.checkpoints.load import metadata_of
 from synctalk.checkpoints.typed import load_conformer, load_lip_reader, load_syncnet
 from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import Clip, read_clips
@@ -26,7 +27,6 @@ from synctalk.models.sync_scorer import SyncScorer
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.jobs import write_json
 from synctalk.shards.read import ShardSet
-from synctalk.training.syncnet import SyncNetParams
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,15 @@ def load_bench(judges: Path) -> Bench:
         UserError: params.yaml or a judge is missing or broken.
     """
     params, sizes, crop = load("evaluate", EvaluateParams), load("crop", CropParams), load("mouth_crop", int)
-    net = SyncScorer(load_syncnet(judges / "syncnet" / "model.safetensors"), params.sync_dtype)
+    judge = judges / "syncnet" / "model.safetensors"
+    net = SyncScorer(load_syncnet(judge), params.sync_dtype)
     weights, model, units = (judges / "conformer" / file for file in CONFORMER_FILES)
     return Bench(
         params=params,
         face_size=sizes.face_size,
         mouth_size=sizes.mouth.size,
         crop=crop,
-        sync=SyncJudge(net, load("syncnet", SyncNetParams).view, params.jpeg),
+        sync=SyncJudge(net, metadata_of(judge)["view"], params.jpeg),
         conformer=ConformerJudge(load_conformer(weights), Units.load(model, units), crop, params.joint_beam),
         folder=judges,
     )

@@ -18,12 +18,12 @@ from synctalk.evaluation.foreign import MIN_FRAMES, UNREADABLE, Filmed, score_fi
 from synctalk.evaluation.pairs import Finding, Note, videos_below, without_partner
 from synctalk.evaluation.pictures import Take, film_frames, prepare
 from synctalk.evaluation.score import ClipScore, Judges
+from synctalk.features.syncnet_input import View
 from synctalk.media import probe, resample_index
 from synctalk.models.syncnet import SyncNetConfig
 from synctalk.runtime.jobs import map_ordered
 from synctalk.shards.read import ShardSet
 from synctalk.timebase import n_whole_frames
-from synctalk.training.syncnet import View
 
 FINDINGS_HEADER = ("corpus", "id", "finding", "scored", "detail")
 

@@ -28,10 +28,10 @@ from synctalk.faces.detect import Detector, DetectorParams, make_detector, read_
 from synctalk.faces.extract import find_tracks
 from synctalk.faces.track import ANY_FOOTAGE, FaceTrack
 from synctalk.features import mfcc
+from synctalk.features.syncnet_input import View
 from synctalk.media import read_audio
 from synctalk.models.syncnet import LIP_WINDOW, SyncNetConfig
 from synctalk.timebase import n_whole_frames
-from synctalk.training.syncnet import View
 
 PICTURE_BYTES = 2**26
 """What the sync judge is shown of a clip comes ready from the process that decoded it, up to so many bytes: 17 s of

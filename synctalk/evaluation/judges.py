@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synctalk.features.roi_input import roi_input
+from synctalk.features.speech_batch import pad_stack
 from synctalk.features.tokens import Tokenizer, Units
 from synctalk.metrics.lse import LipSync, lse
 from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
@@ -20,7 +21,6 @@ from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.jobs import progress_bar
-from synctalk.training.data import pad_stack
 
 READ_BATCH = 16
 """Clips that the observer reads at a time, at most."""

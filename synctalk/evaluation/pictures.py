@@ -19,13 +19,13 @@ from synctalk.faces.align import crop_mouth
 from synctalk.faces.crop import crop_face, mouth_region, syncnet_crops
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, pcm_from
+from synctalk.features.syncnet_input import View, judge_pictures
 from synctalk.media import dumped, probe, read_audio, read_video
 from synctalk.metrics.image import Image as Picture
 from synctalk.metrics.image import psnr, psnr_uint8, ssim
 from synctalk.models.syncnet import SyncNetConfig
 from synctalk.shards.read import Sample
 from synctalk.timebase import n_samples
-from synctalk.training.syncnet import View, judge_pictures
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import torch
 from synctalk.corpora.records import write_table
 from synctalk.evaluation.bootstrap import ratio_interval
 from synctalk.evaluation.judges import read_by_conformer, read_lips
+from synctalk.features.speech_batch import speech_batch
 from synctalk.features.tokens import Tokenizer, Units
 from synctalk.metrics.wer import word_edits
 from synctalk.models.av_syncnet import AVSyncNet
@@ -22,7 +23,7 @@ from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.jobs import progress_bar
-from synctalk.training.data import SampleCache, speech_batch
+from synctalk.shards.cache import SampleCache
 
 ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")
 

@@ -18,6 +18,7 @@ from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_by_conformer, read_lips, sync_embeddings
 from synctalk.evaluation.pictures import IMAGE_SCORES, Footage, ImageScores, Take, film
+from synctalk.features.syncnet_input import View
 from synctalk.features.tokens import Tokenizer, Units
 from synctalk.generation.corpus import generated_path
 from synctalk.metrics.shift import VSHIFT
@@ -29,7 +30,6 @@ from synctalk.models.lip_reader import LipReader
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.runtime.jobs import map_ordered
 from synctalk.shards.read import ShardSet
-from synctalk.training.syncnet import View
 
 
 @dataclass(frozen=True, kw_only=True)

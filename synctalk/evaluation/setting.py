@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from synctalk.checkpoints.importing import file_sha256
+from synctalk.checkpoints.observer import published_observer
 from synctalk.checkpoints.safetensors_file import read_header
 from synctalk.checkpoints.torch_file import is_torch_file
 from synctalk.checkpoints.typed import load_lip_reader, load_syncnet
@@ -16,11 +17,10 @@ from synctalk.evaluation.foreign import Setup
 from synctalk.evaluation.score import Judges, LipJudge, SyncJudge
 from synctalk.faces.align import PEER_WINDOW, MouthParams
 from synctalk.faces.detect import DetectorParams, check_weights
+from synctalk.features.syncnet_input import View
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.sync_scorer import ScoringDtype, SyncScorer
-from synctalk.training.observer import published_observer
-from synctalk.training.syncnet import View
 
 Protocol = Literal["lrs", "face"]
 VIEWS: Mapping[Protocol, View] = {"lrs": "frame", "face": "tracked"}

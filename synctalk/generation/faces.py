@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synctalk.faces.tensors import face_tensor
 from synctalk.models.generator import FaceGenerator
 from synctalk.models.synctalklip import generator_input
 from synctalk.runtime.device import torch_device
-from synctalk.training.talking_data import face_tensor
 
 
 def face_pixels(faces: Tensor) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from synctalk.evaluation.judges import judge_sync, sync_embeddings
 from synctalk.faces.crop import syncnet_crops
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, pcm_from
+from synctalk.features.syncnet_input import View, judge_pictures
 from synctalk.media import read_audio, read_video
 from synctalk.metrics.lse import LipSync
 from synctalk.models.sync_scorer import SyncScorer
@@ -30,7 +31,6 @@ from synctalk.shards.mosaic import decode_mosaic
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA
 from synctalk.shards.screened import write_unscreened
 from synctalk.timebase import n_samples
-from synctalk.training.syncnet import View, judge_pictures
 
 STAGE = "screen"
 

@@ -30,10 +30,10 @@ from synctalk.evaluation.pairs import Finding, Matching, Pair
 from synctalk.evaluation.pictures import Pictures, compare_images
 from synctalk.evaluation.setting import Wanted, assemble
 from synctalk.faces.align import MouthParams
+from synctalk.features.syncnet_input import View, judge_pictures
 from synctalk.media import read_video, write_video
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.report.page import offset_bars
-from synctalk.training.syncnet import View, judge_pictures
 
 MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64, window_frames=1)
 NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, face_size=96, detector=None)
