@@ -36,7 +36,7 @@ def main(
     """Train METHOD (a key of `methods`) on SHARDS, watched by the network of the folder SUPERVISOR, into OUT."""
     begin_training()
     entry = load_entry("methods", method, MethodParams)
-    params, config = load_entry("train", entry.recipe, TrainParams), load("generator", NetworkParams)
+    params, config = load_entry("train", entry.network, TrainParams), load("generator", NetworkParams)
     seed, crop = load("generator_seed", int), load("mouth_crop", int)
     samples = SampleCache(ShardSet([shards], TRAIN_SPLITS))
     network = load_supervisor(supervisor / "model.safetensors")

@@ -47,7 +47,7 @@ class GeneratorConfig:
     2 spares small machines the costly layers at full size; 1 in the paper.
     """
     image_skip: bool = False
-    """Add the input faces to the evidence for the output: the pose's upper half, the reference's lower half.
+    """Add the input faces to the output's evidence: the pose's upper half, the reference's lower half.
 
     What is left to learn is the mouth, which minutes of training suffice for; false in the paper.
     """

@@ -16,11 +16,15 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from synctalk.errors import UserError
+from synctalk.params.rows import whole_entry, whole_section
 
 PARAMS = Path("params.yaml")
 
 SYNTHETIC = Path("data/synthetic")
 """Where the project makes its look-alikes; the root of a corpus elsewhere is the user's."""
+
+RECIPES = SYNTHETIC / "params.yaml"
+"""Their recipes, by name."""
 
 T = TypeVar("T")
 
@@ -97,7 +101,7 @@ def load(name: str, kind: type[T], path: Path = PARAMS) -> T:
     data = read_yaml(path)
     if name not in data:
         raise UserError(path, f"{name} is missing", "mend the key")
-    return validate(data[name], kind, name)
+    return validate(whole_section(data, name), kind, name)
 
 
 def load_entry(name: str, entry: str, kind: type[T], path: Path = PARAMS) -> T:
@@ -106,11 +110,12 @@ def load_entry(name: str, entry: str, kind: type[T], path: Path = PARAMS) -> T:
     Raises:
         UserError: as `load`, or there is no such entry.
     """
-    data = read_yaml(path).get(name)
-    if not isinstance(data, dict) or entry not in data:
-        mend = f"take one of {', '.join(data)}" if isinstance(data, dict) else "mend the key"
+    data = read_yaml(path)
+    section = data.get(name)
+    if not isinstance(section, dict) or entry not in section:
+        mend = f"take one of {', '.join(section)}" if isinstance(section, dict) else "mend the key"
         raise UserError(path, f"{name}.{entry} is missing", mend)
-    return validate(data[entry], kind, f"{name}.{entry}")
+    return validate(whole_entry(data, name, entry), kind, f"{name}.{entry}")
 
 
 def entry_names(name: str, path: Path = PARAMS) -> list[str]:

@@ -19,7 +19,8 @@ from synctalk.features.tokens import TokenizerParams
 from synctalk.generation.corpus import GenerateParams
 from synctalk.metrics.shift import VSHIFT
 from synctalk.models.lip_reader import LipReaderConfig
-from synctalk.params.read import PARAMS, SYNTHETIC, read_yaml, validate
+from synctalk.params.read import PARAMS, RECIPES, SYNTHETIC, read_yaml, validate
+from synctalk.params.rows import whole_section
 from synctalk.params.section import section
 from synctalk.report.report import ReportParams
 from synctalk.screening.params import ScreenerParams, ScreenParams
@@ -29,6 +30,7 @@ from synctalk.training.conformer import ConformerParams
 from synctalk.training.finetune import FinetuneParams
 from synctalk.training.networks import NETWORKS, NetworkParams
 from synctalk.training.observer import ObserverParams
+from synctalk.training.optim import AdamEntry
 from synctalk.training.pretrain import PretrainSection
 from synctalk.training.probe import ProbeParams
 from synctalk.training.schedule import phase_at
@@ -43,16 +45,20 @@ class Params:
 
     scale: str
     variant: str
+    """Whose figures stand in metrics.json: a key of `methods`."""
     seed: int
+    """Of readers, judges and Wav2Lip's expert."""
     generator_seed: int
+    """Of the start and of every method, so that another one is judged by the same judges."""
     mouth_crop: int
+    """Side of the lip readers' input, cut from `crop.mouth.size`: 88 of 96 in the paper."""
     corpora: dict[str, CorpusParams]
-    synthetic: dict[str, SyntheticCorpus]
     index: IndexParams
     crop: CropParams
     screener: ScreenerParams
     screen: ScreenParams
     shards: ShardParams
+    adam: dict[str, AdamEntry]
     tokenizer: TokenizerParams
     av_syncnet: LipReaderConfig
     pretrain: PretrainSection
@@ -78,21 +84,21 @@ def check(path: Path = PARAMS) -> Params:
     Raises:
         UserError: a key is unknown, missing or wrong, or names what is not there.
     """
-    params = validate(read_yaml(path), Params, "")
+    data = read_yaml(path)
+    params = validate({name: whole_section(data, name) for name in data}, Params, "")
     if params.variant not in params.methods:
         raise UserError(path, f"variant {params.variant!r} is no method", f"take one of {', '.join(params.methods)}")
     supervisors = [*(f"models/finetune/{name}" for name in params.finetune), "models/experts/wav2lip"]
     for name, method in params.methods.items():
         for key, value, choice in (
-            ("network", method.network, list(NETWORKS)),
-            ("recipe", method.recipe, list(params.train)),
+            ("network", method.network, [name for name in params.train if name in NETWORKS]),
             ("supervisor", method.supervisor, supervisors),
         ):
             if value not in choice:
                 mend = f"take one of {', '.join(choice)}"
                 raise UserError(path, f"methods.{name}.{key} {value!r} is none that the pipeline makes", mend)
-        if method.weights.sync and params.train[method.recipe].window_frames < WINDOW:
-            key = f"train.{method.recipe}.window_frames"
+        if method.weights.sync and params.train[method.network].window_frames < WINDOW:
+            key = f"train.{method.network}.window_frames"
             raise UserError(path, f"{key} is below {WINDOW}, which Wav2Lip's expert sees at a time", "raise it")
     taken = ["ground_truth", *params.methods]
     for name in params.external.methods:

@@ -21,11 +21,11 @@ IMAGE_PART = ("face_encoder_blocks", "face_decoder_blocks", "output_block")
 class NetworkParams:
     """Sizes of the generators and their adversary (params.yaml: `generator`): one image part for all networks."""
 
-    image: GeneratorConfig
-    discriminator: DiscriminatorConfig
-    audio_detail: int
+    image: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    audio_detail: int = 0
     """SyncTalklip's: see `SyncTalklipConfig`."""
-    mel_widths: tuple[int, int, int, int]
+    mel_widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     """Wav2Lip's audio encoder."""
 
 

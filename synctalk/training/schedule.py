@@ -17,24 +17,25 @@ Term = Literal["reconstruction", "adversarial", "lip_reading", "contrastive", "s
 
 @section
 class PhaseParams:
-    """A phase of training (params.yaml: `train.<recipe>.phases.<name>`); it lasts until the next one begins."""
+    """A phase of training (params.yaml: `train.<network>.phases.<name>`); it lasts until the next one begins."""
 
     begin: int
     """First step, 0-based."""
     terms: tuple[Term, ...]
-    """Losses that are on, each with its weight of the method; the others are off."""
-    tuned_audio_layers: int
+    """Losses that are on, with the method's weights."""
+    tuned_audio_layers: int = 0
     """Top layers of a pre-trained audio encoder that are trained; the rest of it stays frozen. Peers: 3."""
 
 
 @section
 class ValidationParams:
-    """Reconstruction of clips held out (params.yaml: `train.<recipe>.validation`), which TalkLip's schedule watches."""
+    """Reconstruction of clips held out (params.yaml: `train.<network>.validation`), which TalkLip's schedule watches."""
 
     every: int
     """Steps between validations; 0 = none."""
     clips: int
-    patience: int
+    """Clips that are validated on."""
+    patience: int = 0
     """Validations in a row without a new best, in one phase, after which that phase ends, or in the last one the run;
     0 = all phases last as long as they say. TalkLip: 6 ("more than 5"), where the best of all phases counts.
     """

@@ -44,11 +44,11 @@ from synctalk.training.wav2lip_expert import Wav2LipSupervisor
 class GeneratorWeights:
     """lambda of each term (eq. 13)."""
 
-    reconstruction: float
-    adversarial: float
-    lip_reading: float
-    contrastive: float
-    sync: float
+    reconstruction: float = 0.0
+    adversarial: float = 0.0
+    lip_reading: float = 0.0
+    contrastive: float = 0.0
+    sync: float = 0.0
     """Wav2Lip's: of its expert (Prajwal et al. 2020, eq. 2)."""
 
 
@@ -61,11 +61,12 @@ class ContrastiveParams:
     """The contrastive loss (eqs. 11-12)."""
 
     form: Literal["released", "printed", "infonce"]
+    """As in the paper's `released` code, as `printed` in eqs. 11 and 12, or TalkLip's `infonce`."""
     negatives: Literal["clip", "batch"]
     """Where unpaired frames come from."""
-    temperature: float
+    temperature: float = 1.0
     """tau, of the printed form."""
-    margin: float
+    margin: float = 1.0
     """Hinge of the printed form."""
 
 
@@ -74,42 +75,51 @@ class MethodParams:
     """One trained method (params.yaml: `methods.<name>`)."""
 
     network: str
-    """A key of `training.networks.NETWORKS`."""
+    """What is trained, by the recipe `train.<network>`: a key of `training.networks.NETWORKS`."""
     supervisor: str
-    """Model folder of the frozen network that watches: a reader gives lip reading and the contrastive loss (and
+    """Model folder of the frozen network that supervises. A reader gives lip reading and the contrastive loss (and
     SyncTalklip's audio encoder begins as its encoder), Wav2Lip's expert gives `sync`.
     """
-    recipe: str
-    """How it is trained: a key of `train`."""
-    audio_anchor: Literal["tuned", "frozen"]
-    """Audio side of the contrastive loss: the generator's own encoder (base), or the supervisor's (variant freeze)."""
+    audio_anchor: Literal["tuned", "frozen"] = "tuned"
+    """Audio side of that loss: the generator's own encoder, or its supervisor's (frozen)."""
     contrastive: ContrastiveParams
     weights: GeneratorWeights
 
 
 @section
-class TrainParams:
-    """How generators are trained (params.yaml: `start` and `train.<recipe>`)."""
+class AdversaryParams:
+    """The discriminator's training (params.yaml: `train.<network>.adversary`)."""
 
     optim: OptimParams
-    discriminator_optim: OptimParams
+    form: Literal["bce", "printed"] = "bce"
+    frames: int = 0
+    """Made frames of a step that the discriminator sees, drawn anew each step; 0 = all, as in the peers."""
+
+
+@section
+class TrainParams:
+    """How generators are trained (params.yaml: `start` and `train.<network>`)."""
+
+    optim: OptimParams
+    adversary: AdversaryParams | None = None
+    """The discriminator; a recipe without one has no adversarial loss."""
+    discriminator_optim: OptimParams | None = None
     window_frames: int
     """Consecutive frames that are made at a time: 5 in the peers."""
-    window_share: float
+    window_share: float = 0.0
     """Windows for each frame of a clip: 0.08 in the peers; at least one is drawn."""
     mouth_weight: float
     """Weight of the mouth region in eq. 7; 1 in the paper."""
-    smoothing: float
+    smoothing: float = 0.1
     """Label smoothing of the lip-reading loss."""
-    lip_reduction: Literal["sum", "mean"]
+    lip_reduction: Literal["sum", "mean"] = "mean"
     """Over tokens: the peers sum, with a weight of 1e-5."""
-    adversarial_form: Literal["bce", "printed"]
-    adversary_frames: int
-    """Made frames of a step that the discriminator sees, drawn anew each step; 0 = all, as in the peers."""
+    adversarial_form: Literal["bce", "printed"] = "bce"
+    adversary_frames: int = 0
     phases: dict[str, PhaseParams]
     """In their order; the first begins at step 0."""
     validation: ValidationParams
-    ema_decay: float
+    ema_decay: float = 0.0
     """Decay of the moving average of the weights, which is what is kept in the end; 0 = the weights themselves, as in
     the peers.
     """
@@ -118,7 +128,6 @@ class TrainParams:
 RECONSTRUCTION_ONLY = MethodParams(
     network="synctalklip",
     supervisor="",
-    recipe="",
     audio_anchor="tuned",
     contrastive=ContrastiveParams(form="released", negatives="batch", temperature=1.0, margin=1.0),
     weights=GeneratorWeights(reconstruction=1.0, adversarial=0.0, lip_reading=0.0, contrastive=0.0, sync=0.0),
@@ -326,7 +335,10 @@ def train_generator(
     # the optimiser owns what any phase trains
     model.tune_audio_encoder(max(phase.tuned_audio_layers for phase in params.phases.values()))
     discriminator.to(device).train()
-    adversary = Adversary(discriminator, params.discriminator_optim, params.adversarial_form)
+    judged = params.adversary or AdversaryParams(
+        optim=params.discriminator_optim or params.optim, form=params.adversarial_form, frames=params.adversary_frames
+    )
+    adversary = Adversary(discriminator, judged.optim, judged.form)
     optimizer = Optimizer(model.parameters(), params.optim)
     with_mel = model.audio_kind == "mel" or isinstance(supervisor, Wav2LipSupervisor)
     average = Average(model, params.ema_decay) if params.ema_decay else None
@@ -342,7 +354,7 @@ def train_generator(
         long_enough(held_out, params.window_frames + 1)[: checks.clips] if held_out is not None and checks.every else []
     )
     parts = n_processes() * params.optim.micro_batches
-    n_judged = max(1, params.adversary_frames // parts) if params.adversary_frames else None
+    n_judged = max(1, judged.frames // parts) if judged.frames else None
 
     def collate(numbers: list[int], rng: np.random.Generator) -> Judged:
         batch = talking_face_batch(
