@@ -39,6 +39,10 @@ from synctalk.training.talking import MethodParams, TrainParams
 from synctalk.training.wav2lip_expert import WINDOW, Wav2LipExpertParams
 
 
+SCREENED_BY = ("lrs2", "lrs3", "voxceleb2")
+"""Corpora that the screener can learn from: those whose files dvc.yaml has among its dependencies."""
+
+
 @section
 class Params:
     """All of params.yaml."""
@@ -146,15 +150,40 @@ def check(path: Path = PARAMS) -> Params:
             raise UserError(path, f"{key}.view {expert.view!r} needs a checkpoint", "or train on face or mouth")
     if params.screener.seed == params.seed:
         raise UserError(path, "screener.seed is that of the judge", "take another: a judge chooses no data")
-    for name in params.screener.net.corpora:
-        if name not in params.corpora:
-            raise UserError(path, f"screener.net.corpora: {name!r} is no corpus")
-    for role, place in params.corpora.items():
-        require_depends_on(role, place)
-        if place.layout not in READERS:
+    for key, names in _named_corpora(params).items():
+        choice = SCREENED_BY if key.startswith("screener") else tuple(params.corpora)
+        for name in names:
+            if name not in choice:
+                raise UserError(path, f"{key}: {name!r} is no corpus for it", f"take of {', '.join(choice)}")
+    for name, corpus in params.corpora.items():
+        require_depends_on(name, corpus)
+        if corpus.layout not in READERS:
             mend = f"take one of {', '.join(READERS)}"
-            raise UserError(path, f"corpora.{role}.layout {place.layout!r} is unknown", mend)
+            raise UserError(path, f"corpora.{name}.layout {corpus.layout!r} is unknown", mend)
     return params
+
+
+def _named_corpora(params: Params) -> dict[str, tuple[str, ...]]:
+    """Key that names corpora -> those that it names."""
+    named = {
+        "tokenizer.corpora": params.tokenizer.corpora,
+        "screener.net.corpora": params.screener.net.corpora,
+        "pretrain.corpora": params.pretrain.corpora,
+        "syncnet.corpora": params.syncnet.corpora,
+    }
+    named |= {f"finetune.{name}.corpora": entry.corpora for name, entry in params.finetune.items()}
+    recipes = {f"observers.{name}": entry.recipe for name, entry in params.observers.items()}
+    found = {**recipes, "conformer": params.conformer.recipe}
+    return named | {f"{key}.recipe.corpora": recipe.corpora for key, recipe in found.items() if recipe is not None}
+
+
+def check_recipes(path: Path = RECIPES) -> None:
+    """Read the recipes of the look-alikes.
+
+    Raises:
+        UserError: a key is unknown, missing or wrong.
+    """
+    validate(read_yaml(path), dict[str, SyntheticCorpus], "", path)
 
 
 def require_inputs(params: Params) -> None:

@@ -9,7 +9,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -78,3 +78,54 @@ def _inside(value: Any, kind: Any, where: str) -> Iterator[Knob]:  # noqa: ANN40
     is_dict = typing.get_origin(kind) in (dict, types.MappingProxyType)
     for prefix, row in ((f"{where}{name}.", row) for name, row in value.items()) if is_dict else ((where, value),):
         yield from knobs(row, records[0], prefix)
+
+
+def _dotted(lines: list[str]) -> list[str]:
+    """The dotted key of each line of a YAML file in block style; "" where it has none."""
+    found, stack = [], list[str]()
+    for line in lines:
+        key = re.match(r"( *)(\w+):", line)
+        if key:
+            stack = [*stack[: len(key[1]) // 2], key[2]]
+        found.append(".".join(stack) if key else "")
+    return found
+
+
+def commented(text: str, keys: Iterable[Knob]) -> str:
+    """A YAML file with each comment about a key as the key's record says it; all other comments as they are.
+
+    Such a comment stands behind its key, or on a line of its own before the section that has it, as `# key: sentence`;
+    several on one line are parted by ` | `.
+    """
+    of_key = {knob.key: knob for knob in keys}
+    lines = text.splitlines()
+    dotted = _dotted(lines)
+
+    def said(section: str, piece: str) -> str:
+        name = piece.partition(":")[0]
+        known = (k.sentence for key, k in of_key.items() if key.startswith(section) and key.rsplit(".", 1)[-1] == name)
+        sentence = next(filter(None, known), "")
+        return f"{name}: {sentence}" if sentence else piece
+
+    out = []
+    for number, line in enumerate(lines):
+        knob = of_key.get(dotted[number])
+        if own := re.match(r"( *# )(\w+: .*)", line):
+            section = next((key for key in dotted[number:] if key), "")
+            line = own[1] + " | ".join(said(section, piece) for piece in own[2].split(" | "))
+        elif knob and knob.sentence and not records_in(knob.kind) and (end := re.match(r"(.*?\S) +# ", line)):
+            line = f"{end[1]}  # {knob.sentence}"
+        out.append(line)
+    return "\n".join(out) + "\n"
+
+
+def unsaid(text: str, keys: Iterable[Knob]) -> set[str]:
+    """`Record.field` of the keys that no comment of the file is about."""
+    pieces = {piece for comment in re.findall(r"# (.*)", text) for piece in comment.split(" | ")}
+    fields: dict[str, bool] = {}
+    for knob in keys:
+        if not records_in(knob.kind):
+            name = knob.key.rsplit(".", 1)[-1]
+            said = bool(knob.sentence) and bool({knob.sentence, f"{name}: {knob.sentence}"} & pieces)
+            fields[knob.field] = said
+    return {field for field, said in fields.items() if not said}
