@@ -41,6 +41,7 @@ class CropParams:
     """Side of the stored face, pixels: 96 in the paper."""
     mouth: MouthParams
     jpeg_quality: int
+    """Quality of the stored pictures, 0..100."""
     track: TrackParams
     quality: QualityParams
     detectors: dict[str, DetectorParams]

@@ -31,6 +31,7 @@ class GenerateParams:
     crf: float
     """x264's constant rate factor of the generated videos, 0..51."""
     preset: str
+    """x264's speed preset."""
 
 
 def generated_path(folder: Path, sample_id: str) -> Path:

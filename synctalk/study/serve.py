@@ -14,8 +14,7 @@ from typing import Any
 from synctalk.atomic import write_json
 from synctalk.errors import UserError
 from synctalk.study.answers import checksum, well_formed
-from synctalk.study.build import PAGE, VIDEOS
-from synctalk.tables.table import STUDY
+from synctalk.study.build import PAGE, STUDY, VIDEOS
 
 LIMIT = 1 << 20
 """Bytes of answers that are taken at a time; those to a hundred videos are a hundredth of it."""

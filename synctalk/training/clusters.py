@@ -41,12 +41,15 @@ class ClusterParams:
     """How frames are clustered (params.yaml: `pretrain.iterations.<name>.clusters`)."""
 
     n_clusters: int
-    layer: int
+    """Units, the classes that are predicted."""
+    layer: int = 0
     """Layer of the source model whose output is clustered, from 1; 0 where the source is MFCC."""
-    fit_share: float
+    fit_share: float = 1.0
     """Share of the clips on which k-means is fitted, 0..1."""
     n_init: int
+    """Beginnings of k-means, of which the best is kept."""
     batch_frames: int
+    """Frames of a batch of k-means."""
 
 
 @dataclass(frozen=True)
