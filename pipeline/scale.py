@@ -1,8 +1,8 @@
 """Write a scale into params.yaml: `python -m pipeline.scale demo|gpu|large|paper|tiny`.
 
 A scale is a JSON merge patch (RFC 7386) of the demo: what it changes, null where a key goes. The demo is params.yaml as
-it was when the demo was left, or else as git has it. Its key `synthetic` patches data/synthetic/params.yaml. `dvc repro`
-and `dvc exp run` obey the files that are written.
+it was when the demo was left, or else as git has it. Its key `synthetic` patches data/synthetic/params.yaml. DVC obeys
+the files that are written.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_scale(name: str) -> dict[str, Any]:
     """
     if name not in scale_names():
         raise UserError(f"scale {name}", "is unknown", f"take one of {', '.join(scale_names())}")
-    return {} if name == DEMO else json.loads(json.dumps(read_yaml(SCALES / f"{name}.yaml")))  # type: ignore[no-any-return]
+    return {} if name == DEMO else json.loads(json.dumps(read_yaml(SCALES / f"{name}.yaml")))
 
 
 def patched(values: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
@@ -328,7 +328,7 @@ def apply_scale(name: str, folder: Path = Path()) -> list[str]:
 
 
 def _values(text: str) -> dict[str, Any]:
-    return json.loads(json.dumps(YAML(typ="safe").load(text), default=str))  # type: ignore[no-any-return]  # a mapping
+    return json.loads(json.dumps(YAML(typ="safe").load(text), default=str))  # a mapping
 
 
 def _part(patch: dict[str, Any], part: str) -> dict[str, Any]:
