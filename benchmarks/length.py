@@ -5,8 +5,8 @@
 
 CLIP, a video with a face and audio, is repeated to so many minutes. With `--fit loop` or `ping-pong` only the audio is
 long. A score is of the video beside itself by SyncNet, in one process, with the published scripts' JPEG; without
-`--sync` weights are made by formula. Prints the highest resident set of a process of its own as the kernel kept it, MiB, and
-seconds and frames a second with all that a run takes, start of Python included.
+`--sync` weights are made by formula. Prints the highest resident set of a process of its own as the kernel kept it,
+MiB, and seconds and frames a second with all that a run takes, start of Python included.
 """
 
 from __future__ import annotations
