@@ -54,7 +54,7 @@ def pad_stack(rows: Sequence[Tensor]) -> Tensor:
 def mouth_input(mouth: NDArray[np.uint8], crop: int, rng: np.random.Generator | None = None) -> Tensor:
     """Grey mouth regions uint8 [T, R, R] as the video input [T, crop, crop] of a lip reader.
 
-    The middle is cut; with `rng` one random place and one random flip for the whole clip instead (AV-HuBERT's
+    The middle is cut; with `rng` one random position and one random flip for the whole clip instead (AV-HuBERT's
     augmentation).
     """
     if rng is None:
@@ -66,9 +66,9 @@ def mouth_input(mouth: NDArray[np.uint8], crop: int, rng: np.random.Generator | 
 
 @section
 class NoiseParams:
-    """Other voices in the sound of a clip (params.yaml: `pretrain.iterations.<name>.noise`).
+    """Other voices in the audio of a clip (params.yaml: `pretrain.iterations.<name>.noise`).
 
-    AV-HuBERT's noise-augmented pre-training takes 0.25, 0 dB, babble of many voices; its labels come from clean sound.
+    AV-HuBERT's noise-augmented pre-training takes 0.25, 0 dB, babble of many voices; its labels come from clean audio.
     """
 
     prob: float
@@ -77,7 +77,7 @@ class NoiseParams:
     high_db: float
     """Signal-to-noise ratio, drawn evenly between the two."""
     voices: int
-    """Clips whose sound is the noise of one."""
+    """Clips whose audio is the noise of one."""
 
 
 def noisy_fbank(
@@ -88,8 +88,8 @@ def noisy_fbank(
     if rng.random() >= params.prob or len(samples) < 2:
         return clean
     others = (number + rng.integers(1, len(samples), size=params.voices)) % len(samples)
-    heard = samples.read([int(other) for other in others])
-    return mix_fbank(clean, [sample.fbank for sample in heard], rng.uniform(params.low_db, params.high_db))
+    voices = samples.read([int(other) for other in others])
+    return mix_fbank(clean, [sample.fbank for sample in voices], rng.uniform(params.low_db, params.high_db))
 
 
 def speech_batch(
@@ -102,13 +102,13 @@ def speech_batch(
     with_video: bool = True,
     noise: NoiseParams | None = None,
 ) -> SpeechBatch:
-    """Read the clips `numbers` and collate them as `collate_speech`; `noise`, drawn by `rng`, goes into their sound."""
+    """Read the clips `numbers` and collate them as `collate_speech`; `noise`, drawn by `rng`, goes into their audio."""
     chosen = samples.read(numbers)
     batch = collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=with_video)
     if noise is None or rng is None or not noise.prob:
         return batch
-    heard = [torch.from_numpy(normalise_fbank(noisy_fbank(samples, number, noise, rng))) for number in numbers]
-    return replace(batch, audio=pad_stack(heard))
+    noisy = [torch.from_numpy(normalise_fbank(noisy_fbank(samples, number, noise, rng))) for number in numbers]
+    return replace(batch, audio=pad_stack(noisy))
 
 
 def collate_speech(
