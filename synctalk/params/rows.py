@@ -52,12 +52,18 @@ def _with_adam(value: Any, adam: Any, where: str) -> Any:  # noqa: ANN401  # wha
     if not isinstance(name, str) or not isinstance(settings.get(name), dict):
         reason = f"{where}.adam {name!r} is no entry of adam" if name is not None else f"{where}.adam is missing"
         raise UserError(PARAMS_NAME, reason, f"take one of {', '.join(map(str, settings))}")
-    return _with_warmup(settings[name] | found)
+    return _with_warmup(settings[name] | found, where)
 
 
-def _with_warmup(row: dict[str, Any]) -> dict[str, Any]:
-    """The share `warmup` in steps, unless the row says steps itself."""
+def _with_warmup(row: dict[str, Any], where: str) -> dict[str, Any]:
+    """The share `warmup` in steps, unless the row says steps itself.
+
+    Raises:
+        UserError: a row that has no `steps` leaves `warmup_steps` to the share.
+    """
     share, steps = row.pop("warmup", None), row.get("steps")
-    if isinstance(share, int | float) and isinstance(steps, int):
-        row.setdefault("warmup_steps", round(share * steps))
-    return row
+    if not share or "warmup_steps" in row:
+        return row
+    if steps is None:
+        raise UserError(PARAMS_NAME, f"{where}.warmup_steps is missing", "give it: the row has no steps to share in")
+    return row | ({"warmup_steps": round(share * steps)} if isinstance(steps, int) else {})

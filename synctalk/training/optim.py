@@ -57,7 +57,7 @@ class AdamParams(AdamSettings):
 
     lr: float
     """Peak learning rate."""
-    warmup_steps: int
+    warmup_steps: int = 0
 
 
 @section
