@@ -34,7 +34,7 @@ import synctalk.faces.detect
 import synctalk.faces.extract
 from synctalk.corpora.index import index_corpus
 from synctalk.corpora.layouts import read_corpus
-from synctalk.corpora.records import Clip, ClipTable, write_clips, write_table
+from synctalk.corpora.records import Clip, ClipTable, write_clips
 from synctalk.faces.align import MEAN_FACE, crop_mouth, mouth_transforms
 from synctalk.faces.corpus import crop_corpus
 from synctalk.faces.detect import Detector, DetectorParams, make_detector
@@ -47,6 +47,7 @@ from synctalk.features.roi_input import CROP_SIZE, centre_crop
 from synctalk.features.speech_batch import mouth_input
 from synctalk.media import read_audio, read_video, write_audio, write_video
 from synctalk.params.read import load
+from synctalk.parquet import write_table
 from synctalk.runtime.parts import part_path
 from synctalk.shards.corpus import ShardParams, iter_index, pack_corpus
 from synctalk.shards.read import ShardSet

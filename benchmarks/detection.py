@@ -26,7 +26,7 @@ from synctalk.faces.sample import sample_faces
 from synctalk.faces.track import Detection, FaceTrack, TrackParams, choose_tracks, iou, shot_changes, thumbnail
 from synctalk.media import read_video
 from synctalk.params.read import load
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.timebase import FPS
 
 EVERY = (1, 2, 3, 5, 8, 10)

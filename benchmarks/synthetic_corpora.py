@@ -22,7 +22,7 @@ from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.stage import build_stage
 from synctalk.corpora.synthetic.synthesize import synthesize_recording
 from synctalk.media import write_video
-from synctalk.params.read import load
+from synctalk.params.read import RECIPES, read_yaml, validate
 
 GOAL = 200
 """Frames a second and core that the project promises."""
@@ -63,7 +63,7 @@ def measure(recipe: SyntheticCorpus, recordings: list[PlannedRecording], folder:
 
 def main(n_recordings: int, only: str) -> None:
     cv2.setNumThreads(0)
-    recipes = load("synthetic", dict[str, SyntheticCorpus])
+    recipes = validate(read_yaml(RECIPES), dict[str, SyntheticCorpus], "")
     for name, recipe in recipes.items():
         if only not in ("", name):
             continue

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from pipeline.stage import run
+from synctalk.atomic import write_json
 from synctalk.params.read import entry_names, load
-from synctalk.runtime.jobs import write_json
 from synctalk.tables.claims import check_claims, load_scores, to_json, to_page
 from synctalk.tables.external import ExternalParams
 from synctalk.tables.setting import load_setting

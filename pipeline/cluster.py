@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.stage import run
+from synctalk.atomic import write_json
 from synctalk.params.read import load
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import write_json
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.stage import run
-from synctalk.runtime.jobs import fingerprint, write_json
+from synctalk.atomic import write_json
+from synctalk.runtime.fingerprints import fingerprint
 
 SCRIPTS = "pipeline"
 INFRASTRUCTURE = frozenset(
@@ -24,12 +25,13 @@ INFRASTRUCTURE = frozenset(
         "pipeline/stage.py",
         "synctalk/__init__.py",
         "synctalk/errors.py",
-        "synctalk/runtime/jobs.py",
-        "synctalk/runtime/lock_files.py",
         "synctalk/params/read.py",
-        "synctalk/runtime/parts.py",
-        "synctalk/runtime/ray_tasks.py",
         "synctalk/params/section.py",
+        "synctalk/runtime/lock_files.py",
+        "synctalk/runtime/mapping.py",
+        "synctalk/runtime/progress.py",
+        "synctalk/runtime/ray_tasks.py",
+        "synctalk/runtime/scratch.py",
         "synctalk/runtime/workers.py",
     )
 )

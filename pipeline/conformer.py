@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.stage import required_recipe, run
+from synctalk.atomic import write_json
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_lip_reader
 from synctalk.evaluation.judges.readers import reader_figures, score_conformer, write_readings
@@ -14,7 +15,8 @@ from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Units
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import content_key, scratch, write_json
+from synctalk.runtime.fingerprints import content_key
+from synctalk.runtime.scratch import scratch
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join

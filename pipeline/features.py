@@ -13,7 +13,7 @@ from synctalk.params.read import load_entry
 
 
 def main(corpus: str, root: Path, index: Path, crops: Path, screening: Path, out: Path) -> None:
-    """Extract the features of the CROPS that SCREENING kept, whose sound lies in ROOT, into the folder OUT."""
+    """Extract the features of the CROPS that SCREENING kept, whose audio lies in ROOT, into the folder OUT."""
     entry = load_entry("corpora", corpus, CorpusParams)
     require_current(corpus, entry, root)
     clips = ClipTable(index / "clips.parquet")

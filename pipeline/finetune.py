@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.stage import run
+from synctalk.atomic import write_json
 from synctalk.checkpoints import save
 from synctalk.evaluation.judges.readers import reader_figures, score_reader, write_readings
 from synctalk.evaluation.params import EvaluateParams
@@ -13,7 +14,7 @@ from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
-from synctalk.runtime.jobs import content_key, write_json
+from synctalk.runtime.fingerprints import content_key
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join

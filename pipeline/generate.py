@@ -11,7 +11,8 @@ from synctalk.corpora.records import read_clips
 from synctalk.generation.corpus import GenerateParams, generate_corpus
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import content_key, scratch
+from synctalk.runtime.fingerprints import content_key
+from synctalk.runtime.scratch import scratch
 from synctalk.shards.read import ShardSet
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from pipeline.stage import run
-from synctalk.runtime.jobs import write_json
+from synctalk.atomic import write_json
 
 
 def main(chosen: Path, out: Path) -> None:

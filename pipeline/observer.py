@@ -13,7 +13,8 @@ from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import content_key, scratch
+from synctalk.runtime.fingerprints import content_key
+from synctalk.runtime.scratch import scratch
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join

@@ -17,13 +17,13 @@ import pandas as pd
 import typer
 
 from pipeline.stage import run
+from synctalk.atomic import write_json
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.params import EvaluateParams
 from synctalk.evaluation.scores import ClipScore, summarise
 from synctalk.evaluation.seeds import mean_over_seeds
 from synctalk.params.read import entry_names, load
-from synctalk.runtime.jobs import write_json
 from synctalk.tables.claims import check_claims, to_json, to_page
 from synctalk.tables.setting import load_setting
 from synctalk.tables.table import TABLE_CORPORA, caption, method_table

@@ -10,7 +10,7 @@ from synctalk.checkpoints import save
 from synctalk.faces.align import MouthParams
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
-from synctalk.runtime.jobs import content_key
+from synctalk.runtime.fingerprints import content_key
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join

@@ -1,4 +1,4 @@
-"""Stage: crops, the sound beside them and a SyncNet -> offset and confidence of every crop, and rejected.parquet."""
+"""Stage: crops, the audio beside them and a SyncNet -> offset and confidence of every crop, and rejected.parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synctalk.screening.params import ScreenerParams, ScreenParams
 
 
 def main(corpus: str, root: Path, index: Path, crops: Path, screener: Path, out: Path) -> None:
-    """Screen the clips in CROPS, whose videos and sound lie in ROOT, by the net in SCREENER into the folder OUT."""
+    """Screen the clips in CROPS, whose videos and audio lie in ROOT, by the net in SCREENER into the folder OUT."""
     require_current(corpus, load_entry("corpora", corpus, CorpusParams), root)
     params, view = load("screen", ScreenParams), load("screener", ScreenerParams).net.view
     clips = ClipTable(index / "clips.parquet")

@@ -12,8 +12,9 @@ from synctalk.corpora.params import CorpusParams
 from synctalk.corpora.records import ClipTable
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import digest, scratch
+from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import n_parts_in, part_path
+from synctalk.runtime.scratch import scratch
 from synctalk.screening.params import ScreenerParams, ScreenParams
 from synctalk.screening.screener import Source, train_screener
 from synctalk.training.loop import write_curves

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.stage import run
-from synctalk.corpora.records import ClipTable, iter_rejected
+from synctalk.atomic import write_json
+from synctalk.corpora.records import ClipTable
 from synctalk.params.read import load
-from synctalk.runtime.jobs import write_json
+from synctalk.rejected import iter_rejected
 from synctalk.shards.corpus import ShardParams, iter_index, pack_corpus
 from synctalk.shards.funnel import face_widths, funnel, sync_figures, write_plots
 

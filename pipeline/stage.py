@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import typer
 
 from synctalk.errors import UserError, no_room
-from synctalk.runtime.jobs import STATE_DIR
 from synctalk.runtime.lock_files import keep_locks
+from synctalk.runtime.scratch import STATE_DIR
 from synctalk.runtime.workers import die_with_parent
 
 TIMINGS = STATE_DIR / "timings.jsonl"

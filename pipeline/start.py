@@ -10,7 +10,7 @@ from synctalk.checkpoints.typed import load_av_syncnet
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.generator import NetworkParams
 from synctalk.params.read import load
-from synctalk.runtime.jobs import content_key
+from synctalk.runtime.fingerprints import content_key
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.training.fit import fit

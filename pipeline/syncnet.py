@@ -14,7 +14,7 @@ from synctalk.faces.align import MouthParams
 from synctalk.models.syncnet import SyncNet
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import scratch
+from synctalk.runtime.scratch import scratch
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join

@@ -7,13 +7,13 @@ from pathlib import Path
 from pipeline.stage import run
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.synthesize import synthesize
-from synctalk.params.read import load_entry
-from synctalk.runtime.jobs import n_workers
+from synctalk.params.read import RECIPES, load
+from synctalk.runtime.mapping import n_workers
 
 
 def main(corpus: str, root: Path) -> None:
     """Make the look-alike of CORPUS in the folder ROOT."""
-    synthesize(load_entry("synthetic", corpus, SyntheticCorpus), root, n_workers())
+    synthesize(load(corpus, SyntheticCorpus, RECIPES), root, n_workers())
 
 
 if __name__ == "__main__":

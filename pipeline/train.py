@@ -14,7 +14,7 @@ from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.generator import NetworkParams
 from synctalk.params.read import load, load_entry
-from synctalk.runtime.jobs import content_key
+from synctalk.runtime.fingerprints import content_key
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.training.adversary import Adversary

@@ -12,7 +12,7 @@ from synctalk.checkpoints.typed import load_wav2lip_expert
 from synctalk.models.wav2lip_expert import Wav2LipExpert
 from synctalk.params.read import load
 from synctalk.runtime.device import set_threads
-from synctalk.runtime.jobs import scratch
+from synctalk.runtime.scratch import scratch
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.training.fit import fit

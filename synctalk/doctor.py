@@ -87,7 +87,7 @@ def check_torch() -> Finding:
 
 
 def check_decoders() -> Finding:
-    """Writes a clip of one second and decodes it again, pictures and sound."""
+    """Writes a clip of one second and decodes it again, pictures and audio."""
     from synctalk.media import probe, read_audio, read_video, write_video
 
     shades = np.linspace(40, 200, SELF_TEST_FRAMES).astype(np.uint8)
@@ -96,12 +96,12 @@ def check_decoders() -> Finding:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "self-test.mp4"
         write_video(path, frames, audio=tone.astype(np.int16))
-        back, sound, info = read_video(path).frames, read_audio(path), probe(path)
+        back, audio, info = read_video(path).frames, read_audio(path), probe(path)
     version = importlib.metadata.version("av")
     if info.video is None or info.audio is None or len(back) != SELF_TEST_FRAMES:
         return Finding("decoders", State.FAIL, f"av {version}: the clip came back without its parts", "reinstall av")
     error = float(np.abs(back.mean(axis=(1, 2, 3)) - shades).max())
-    level = float(np.sqrt(np.mean(sound.astype(np.float64) ** 2)) / np.sqrt(np.mean(tone**2)))
+    level = float(np.sqrt(np.mean(audio.astype(np.float64) ** 2)) / np.sqrt(np.mean(tone**2)))
     if error > 4 or not 0.8 < level < 1.2:
         return Finding(
             "decoders",
@@ -132,7 +132,7 @@ def check_onnxruntime() -> Finding:
     """Distributions that bring onnxruntime, which runs SCRFD, and where it can run.
 
     insightface asks for `onnxruntime`, the extra `gpu` for `onnxruntime-gpu`: pip installs both, and which files are
-    there in the end is chance. CUDA is then missing, often without a word.
+    there in the end is accident. CUDA is then missing, often without a word.
     """
     owners = _owners("onnxruntime")
     import onnxruntime
@@ -252,9 +252,9 @@ def check_cache() -> Finding:
 
 def check_disk() -> Finding:
     """Free space where the data and the cache will lie."""
-    places = {Path.cwd(), cache_folder()}
-    free = {place: shutil.disk_usage(place).free / 1e9 for place in places if place.exists()}
-    found = "; ".join(f"{gigabytes:.0f} GB free at {place}" for place, gigabytes in sorted(free.items()))
+    folders = {Path.cwd(), cache_folder()}
+    free = {folder: shutil.disk_usage(folder).free / 1e9 for folder in folders if folder.exists()}
+    found = "; ".join(f"{gigabytes:.0f} GB free at {folder}" for folder, gigabytes in sorted(free.items()))
     if min(free.values()) < MIN_FREE_GB:
         return Finding("disk", State.NOTE, found, "`synctalk plan` says what a corpus will take")
     return Finding("disk", State.OK, found)
@@ -262,7 +262,7 @@ def check_disk() -> Finding:
 
 def check_machine() -> Finding:
     """Cores, and the settings that the environment makes."""
-    from synctalk.runtime.jobs import executor, n_workers
+    from synctalk.runtime.mapping import executor, n_workers
 
     found = f"{os.cpu_count()} cores; {n_workers()} workers, by {executor()}"
     settings = sorted(name for name in os.environ if name.startswith("SYNCTALK_"))

@@ -31,8 +31,8 @@ def no_room(error: BaseException | None) -> UserError | None:
     while error is not None:
         sqlite = type(error).__name__ == "OperationalError" and "disk is full" in str(error)
         if sqlite or (isinstance(error, OSError) and error.errno in NO_ROOM):
-            place = getattr(error, "filename2", None) or getattr(error, "filename", None)
-            where = f" for {os.fsdecode(place)}" if isinstance(place, str | bytes | os.PathLike) else ""
+            path = getattr(error, "filename2", None) or getattr(error, "filename", None)
+            where = f" for {os.fsdecode(path)}" if isinstance(path, str | bytes | os.PathLike) else ""
             mend = "what is finished is kept: free some space and run it again"
             return UserError("disk", f"there is no room left{where}", mend)
         error = error.__cause__ or error.__context__

@@ -8,8 +8,8 @@ from pathlib import Path
 from unittest import mock
 
 from synctalk.corpora.index import index_corpus
-from synctalk.corpora.records import Clip, Rejected, read_clips, read_rejected
-from synctalk.runtime import jobs
+from synctalk.corpora.records import Clip, read_clips
+from synctalk.rejected import Rejected, read_rejected
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,10 @@ class Indexed:
 
 def indexed(layout: str, root: Path, max_segment_s: float = 0.0) -> Indexed:
     """Index the corpus at `root` and read back what was written."""
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(jobs, "STATE_DIR", Path(folder) / "state"):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch("synctalk.runtime.scratch.STATE_DIR", Path(folder) / "state"),
+    ):
         out = Path(folder) / "index"
         index_corpus("test", layout, root, out, max_segment_s)
         return Indexed(read_clips(out / "clips.parquet"), read_rejected(out / "rejected.parquet"))

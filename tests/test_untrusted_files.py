@@ -18,12 +18,13 @@ from shards.test_round_trip import sample
 from torch import nn
 
 from synctalk.corpora.listing import VIDEO_SUFFIXES
-from synctalk.corpora.records import ClipTable, write_clips, write_table
+from synctalk.corpora.records import ClipTable, write_clips
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.detect import read_published_track
 from synctalk.generation.corpus import generated_path
 from synctalk.media import probe, write_video
 from synctalk.params.read import read_yaml
+from synctalk.parquet import write_table
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import INDEX_SCHEMA, IndexRow
 from synctalk.shards.stream import read_stretch

@@ -10,7 +10,7 @@ import typer
 
 
 def plan(
-    role: Annotated[str, typer.Argument(help="Corpus of params.yaml: a key of `corpora`.")] = "",
+    corpus: Annotated[str, typer.Argument(help="Corpus of params.yaml: a key of `corpora`.")] = "",
     layout: Annotated[str, typer.Option(help="Layout of a corpus that params.yaml does not have.")] = "",
     root: Annotated[str, typer.Option(help="Folder of the corpus, instead of the one in params.yaml.")] = "",
     detector: Annotated[str, typer.Option(help="Face detector: tracks, yunet or insightface.")] = "",
@@ -30,12 +30,14 @@ def plan(
 
     Example: synctalk plan --layout voxceleb2 --root /data/VoxCeleb2 --detector yunet --weights yunet.onnx --json
     """
-    from synctalk.planning import Sampling, choose_job, plan_corpus, render
-    from synctalk.runtime.jobs import n_workers
+    from synctalk.planning.plan import Sampling, plan_corpus
+    from synctalk.planning.render import render
+    from synctalk.planning.settings import choose_settings
+    from synctalk.runtime.mapping import n_workers
 
-    job = choose_job(role, layout=layout, root=root, detector=detector, weights=weights)
-    made = plan_corpus(job, Sampling(clips, probes, seed), workers or n_workers(), machines)
+    settings = choose_settings(corpus, layout=layout, root=root, detector=detector, weights=weights)
+    made = plan_corpus(settings, Sampling(clips, probes, seed), workers or n_workers(), machines)
     if as_json:
         typer.echo(json.dumps(asdict(made), sort_keys=True))
         return
-    typer.echo(render(made, role or str(job.root)))
+    typer.echo(render(made, corpus or str(settings.root)))

@@ -1,4 +1,4 @@
-"""Any folder of videos: mp4, mpg, mpeg, avi, mov, mkv, webm, at any depth, sound inside.
+"""Any folder of videos: mp4, mpg, mpeg, avi, mov, mkv, webm, at any depth, audio inside.
 
     <anything>/<clip>.mp4          and, beside it, optional:
     <anything>/<clip>.txt          the sentence, bare or in the LRS layout, or
@@ -26,9 +26,10 @@ from synctalk.corpora.listing import (
     require_inside,
     require_root,
 )
-from synctalk.corpora.records import SPLITS, Clip, Rejected
+from synctalk.corpora.records import SPLITS, Clip
 from synctalk.corpora.transcript import Transcript, read_align, read_transcript
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 MAX_NAME = 255
 """Bytes of a file's name on Linux."""

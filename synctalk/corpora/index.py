@@ -7,22 +7,17 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from synctalk.atomic import publish
 from synctalk.corpora.layouts import iter_corpus, probe_clip
 from synctalk.corpora.listing import STAGE, impostor_error, impostors
-from synctalk.corpora.records import (
-    CLIP_SCHEMA,
-    REJECTED_SCHEMA,
-    Clip,
-    ClipTable,
-    Rejected,
-    iter_rejected,
-    iter_rows,
-    write_table,
-)
+from synctalk.corpora.records import CLIP_SCHEMA, Clip, ClipTable
 from synctalk.corpora.segments import cut_clip
 from synctalk.corpora.spill import Spill
-from synctalk.runtime.jobs import digest, publish, scratch
+from synctalk.parquet import iter_rows, write_table
+from synctalk.rejected import REJECTED_SCHEMA, Rejected, iter_rejected
+from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import PartStage, Row, Tally, make_parts, part_path, rejected_of, require_keep_rate
+from synctalk.runtime.scratch import scratch
 
 CLIPS_PER_PART = 64
 """A third of a second's probing."""

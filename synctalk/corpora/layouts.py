@@ -8,8 +8,9 @@ from pathlib import Path
 
 from synctalk.corpora import folder, grid, lrs2, lrs3, voxceleb2
 from synctalk.corpora.listing import Entry, Reading, reading, reject
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 READERS: Mapping[str, Callable[[Path], Iterator[Entry]]] = {
     "lrs2": lrs2.read,
@@ -21,7 +22,7 @@ READERS: Mapping[str, Callable[[Path], Iterator[Entry]]] = {
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbedClip:
     """A clip with what its files hold, and the frames of its video's 25 fps time line."""
 
     clip: Clip
@@ -64,7 +65,7 @@ def read_corpus(layout: str, root: Path) -> Reading:
     return reading(iter_corpus(layout, root))
 
 
-def probe_clip(root: Path, clip: Clip) -> Probed:
+def probe_clip(root: Path, clip: Clip) -> ProbedClip:
     """What a clip's files hold: frames, rate, size, sample rate, start times. From packets; nothing is decoded.
 
     Raises:
@@ -88,4 +89,4 @@ def probe_clip(root: Path, clip: Clip) -> Probed:
         video_start_s=info.video.start_s,
         audio_start_s=audio.start_s,
     )
-    return Probed(probed, len(resample_index(info.video)))
+    return ProbedClip(probed, len(resample_index(info.video)))

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Clip
 from synctalk.corpora.transcript import Transcript
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 STAGE = "index"
 FACE_TRACKS = "face_tracks"

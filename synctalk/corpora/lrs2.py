@@ -2,7 +2,7 @@
 
     train.txt val.txt test.txt     lines "<id>/<clip>" of main/; test lines carry a second token (NF, MV)
     pretrain.txt                   lines "<id>/<clip>" of pretrain/
-    main/<id>/<clip>.{mp4,txt}     sound inside the video
+    main/<id>/<clip>.{mp4,txt}     audio inside the video
 
 The lists are the authority: a clip that none of them names belongs to no split, and one that two of them name could
 leak from one split into another. Both are dropped. Lines may begin with the folder and end in ".mp4".
@@ -23,9 +23,10 @@ from synctalk.corpora.listing import (
     require_file,
     require_root,
 )
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Clip
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 LISTS = {"pretrain": "pretrain", "train": "main", "val": "main", "test": "main"}
 """Split (and name of its list) -> folder."""

@@ -1,4 +1,4 @@
-"""Manifest of a corpus: path, size and time of every file, in one file that DVC watches in place of the whole tree.
+"""Manifest of a corpus: path, size and time of every file, in one file that DVC hashes instead of the whole tree.
 
 DVC hashes every file of a folder that a stage depends on, and looks at every one again, stage by stage, whenever it is
 asked for its status: minutes for 100,000 clips. A manifest is a single dependency, which is as new as the last
@@ -18,7 +18,7 @@ from synctalk.errors import UserError
 from synctalk.params.read import PARAMS, SYNTHETIC
 
 SUFFIX = ".jsonl"
-"""By which `corpora.<role>.depends_on` names a manifest and not the root itself."""
+"""By which `corpora.<name>.depends_on` names a manifest and not the root itself."""
 
 MEND = "run `python -m pipeline.manifest`"
 
@@ -41,7 +41,7 @@ class Changes:
 
 
 def is_manifest(depends_on: str) -> bool:
-    """Whether `corpora.<role>.depends_on` names a manifest."""
+    """Whether `corpora.<name>.depends_on` names a manifest."""
     return depends_on.endswith(SUFFIX)
 
 
@@ -122,7 +122,7 @@ def read_manifest(path: Path) -> str:
     return text
 
 
-def require_depends_on(role: str, entry: CorpusParams) -> None:
+def require_depends_on(name: str, entry: CorpusParams) -> None:
     """Check that DVC watches a corpus by its root or by a manifest; a synthetic one, which it makes, by its root.
 
     Raises:
@@ -132,18 +132,18 @@ def require_depends_on(role: str, entry: CorpusParams) -> None:
     if entry.depends_on != entry.root and not (own and is_manifest(entry.depends_on)):
         raise UserError(
             PARAMS,
-            f"corpora.{role}.depends_on is {entry.depends_on!r}, the root is {entry.root!r}",
+            f"corpora.{name}.depends_on is {entry.depends_on!r}, the root is {entry.root!r}",
             f"set both to the same folder, or let a corpus of your own depend on a manifest ({SUFFIX})",
         )
 
 
-def require_current(role: str, entry: CorpusParams, root: Path) -> None:
+def require_current(name: str, entry: CorpusParams, root: Path) -> None:
     """Check that what DVC watches of the corpus in `root` tells of the files that are there.
 
     Raises:
         UserError: as `require_depends_on`; or the manifest is missing or out of date.
     """
-    require_depends_on(role, entry)
+    require_depends_on(name, entry)
     if not is_manifest(entry.depends_on):
         return
     old, new = read_manifest(Path(entry.depends_on)), take_manifest(root)

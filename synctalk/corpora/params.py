@@ -14,23 +14,23 @@ class IndexParams:
     """Indexing (params.yaml: `index`)."""
 
     min_keep_rate: float
-    """The stage fails when a smaller share of the clips is usable, 0..1; what the lists leave out does not count."""
+    """The stage fails when a smaller share of the clips is usable, 0..1. What the lists leave out does not count."""
 
 
 @section
 class CorpusParams:
-    """One corpus, by its role in the paper (params.yaml: `corpora.<role>`)."""
+    """One corpus, by its name in the paper (params.yaml: `corpora.<name>`)."""
 
     root: str
-    """Folder: made by the pipeline where it is data/synthetic/<role>, else the user's."""
+    """Folder: made by the pipeline where it is data/synthetic/<name>, else the user's."""
     depends_on: str
-    """What DVC watches to notice a change: the root itself, every file of it, or a manifest (.jsonl) of a large one."""
+    """What DVC compares: the root, every file of it, or a manifest (.jsonl) of many."""
     layout: str
     """How the folder is read: a key of `corpora.layouts.READERS`."""
     detector: Literal["tracks", "yunet", "insightface"]
     """`tracks` takes the face tracks published beside the clips; the others look at the frames."""
-    members: tuple[Member, ...]
+    members: tuple[Member, ...] = ("faces", "mouth", "fbank", "mfcc", "mel")
     """What shards keep of each clip; pre-training needs no faces."""
-    max_segment_s: float
+    max_segment_s: float = 16.0
     """Clips of the split `pretrain` that last longer are cut into segments of at most so many seconds, between words;
-    0 cuts nothing."""
+    0 cuts nothing. AV-HuBERT's longest crop has 400 frames; auto_avsr cuts at 16 s too."""

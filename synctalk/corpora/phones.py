@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from synctalk.corpora.records import read_table, write_table
+from synctalk.parquet import read_table, write_table
 from synctalk.timebase import FPS
 
 PHONEMES = "phonemes.parquet"
@@ -56,6 +56,6 @@ def frame_phones(rows: Sequence[PhoneRow], first_frame: int, n_frames: int) -> l
     middles = (first_frame + np.arange(n_frames) + 0.5) / FPS
     found = np.searchsorted(starts, middles, side="right") - 1
     return [
-        rows[place].phone.strip(STRESS) or SILENCE if place >= 0 and middle < rows[place].end_s else SILENCE
-        for place, middle in zip(found, middles, strict=True)
+        rows[index].phone.strip(STRESS) or SILENCE if index >= 0 and middle < rows[index].end_s else SILENCE
+        for index, middle in zip(found, middles, strict=True)
     ]

@@ -1,26 +1,22 @@
-"""The records that pass between stages, and their parquet schemas.
+"""The clips that pass between stages, and their parquet schema.
 
 A clip's id is its path inside the corpus without suffix ("main/5535415699068794046/00001"): basenames repeat.
 """
 
 from __future__ import annotations
 
-import uuid
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from synctalk.errors import Reason, UserError
+from synctalk.errors import UserError
+from synctalk.parquet import iter_rows, open_table, write_table
 
-GROUP_ROWS = 1024
-"""Rows of a row group: what is in memory at a time, and what reading one clip costs."""
 SPLITS = ("pretrain", "train", "val", "test")
 
 
@@ -80,16 +76,6 @@ class Clip:
         return slice(self.first_frame, self.first_frame + self.n_cut_frames if self.n_cut_frames else None)
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A clip that was dropped: by which stage, why (closed set), and the measured figure in one line."""
-
-    id: str
-    stage: str
-    reason: Reason
-    detail: str
-
-
 CLIP_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -111,101 +97,6 @@ CLIP_SCHEMA = pa.schema(
         ("n_cut_frames", pa.int64()),
     ]
 )
-REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "stage", "reason", "detail")])
-
-
-def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema, group_rows: int = GROUP_ROWS) -> None:
-    """Write `rows` as parquet, zstd, `group_rows` at a time, by way of a temporary file; equal rows, equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    source = iter(rows)
-    # two machines may write the same file at once, when one of them is taken for dead
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
-            while group := list(islice(source, group_rows)):
-                writer.write_table(pa.Table.from_pylist(group, schema=schema), group_rows)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _undamaged(what: str | Path) -> Iterator[None]:
-    """What pyarrow finds wrong with the bytes of `what` becomes a `UserError`."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError(what, "is not there", "run `dvc repro`") from error
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that is none
-        raise UserError(what, "is no parquet file, or damaged", "delete it and run `dvc repro`") from error
-
-
-def _type(field: pa.Field) -> pa.DataType:
-    return field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-
-
-def open_table(
-    source: Path | BinaryIO, what: str | Path, schema: pa.Schema, repeating: Sequence[str] = ()
-) -> pq.ParquetFile:
-    """A parquet file that has exactly the columns of `schema`.
-
-    Args:
-        source: the file.
-        what: its name in errors.
-        schema: columns that it must have.
-        repeating: text columns of few values, which are kept as numbers into a dictionary.
-
-    Raises:
-        UserError: the file is missing, no parquet, damaged, or has other columns.
-    """
-    with _undamaged(what):
-        file = pq.ParquetFile(source, read_dictionary=list(repeating), page_checksum_verification=True)
-        found = file.schema_arrow
-    if found.names != schema.names:
-        raise UserError(what, f"has the columns {found.names}, not {schema.names}", "run `dvc repro`")
-    other = next((field for field, wanted in zip(found, schema, strict=True) if _type(field) != wanted.type), None)
-    if other is not None:
-        wanted = schema.field(other.name).type
-        raise UserError(what, f"its column {other.name} is of {_type(other)}, not of {wanted}", "run `dvc repro`")
-    return file
-
-
-def iter_rows(
-    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
-) -> Iterator[dict[str, Any]]:
-    """Rows of a parquet file, one row group in memory at a time.
-
-    Args:
-        path: the file.
-        schema: that it must have.
-        columns: names of those that are wanted; all where None.
-        groups: numbers of the row groups that are wanted; all where None.
-
-    Raises:
-        UserError: as `open_table`.
-    """
-    with open_table(path, path, schema) as file:
-        for group in range(file.num_row_groups) if groups is None else groups:
-            with _undamaged(path):
-                rows = file.read_row_group(group, columns, use_threads=False).to_pylist()
-            yield from rows
-
-
-def parse_table(
-    source: Path | BinaryIO, what: str | Path, schema: pa.Schema, repeating: Sequence[str] = ()
-) -> pa.Table:
-    """All columns of a parquet file; arguments and errors as `open_table`."""
-    with open_table(source, what, schema, repeating) as file, _undamaged(what):
-        return file.read()
-
-
-def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    """Rows of a parquet file that has exactly the columns of `schema`.
-
-    Raises:
-        UserError: as `open_table`.
-    """
-    return list(iter_rows(path, schema))
 
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
@@ -273,26 +164,3 @@ def read_clips(path: Path) -> list[Clip]:
         UserError: as `open_table`.
     """
     return list(ClipTable(path))
-
-
-def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
-    """Write dropped clips to parquet, sorted by id."""
-    write_table(path, [asdict(row) for row in sorted(rejected, key=lambda row: (row.id, row.stage))], REJECTED_SCHEMA)
-
-
-def iter_rejected(path: Path) -> Iterator[Rejected]:
-    """Dropped clips of a parquet, some in memory at a time.
-
-    Raises:
-        UserError: as `open_table`.
-    """
-    return (Rejected(**{**row, "reason": Reason(row["reason"])}) for row in iter_rows(path, REJECTED_SCHEMA))
-
-
-def read_rejected(path: Path) -> list[Rejected]:
-    """Dropped clips of a parquet.
-
-    Raises:
-        UserError: as `open_table`.
-    """
-    return list(iter_rejected(path))

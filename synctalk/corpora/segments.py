@@ -14,8 +14,9 @@ from itertools import pairwise
 from math import ceil, floor
 
 from synctalk.corpora.listing import reject, segment_id
-from synctalk.corpora.records import Clip, Rejected, Word
+from synctalk.corpora.records import Clip, Word
 from synctalk.errors import ClipError, Reason
+from synctalk.rejected import Rejected
 from synctalk.timebase import FPS, n_frames_in
 
 SEGMENTED_SPLIT = "pretrain"

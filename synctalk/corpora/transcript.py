@@ -21,7 +21,7 @@ from synctalk.errors import ClipError, Reason
 _BRACES = str.maketrans("", "", "{}")
 _HEAD_LINE = re.compile(r"\s*([A-Za-z][A-Za-z ]*?)\s*:\s*(.*?)\s*$")
 GRID_RATE = 25_000
-"""Ticks a second of .align files: GRID's sound was recorded at 25 kHz."""
+"""Ticks a second of .align files: GRID's audio was recorded at 25 kHz."""
 GRID_SILENCES = frozenset({"sil", "sp"})
 ASD_SCORE = 9.9
 """Score of the active-speaker detector that `format_transcript` writes: the synthetic speaker is the one who speaks."""

@@ -1,10 +1,10 @@
-"""VoxCeleb2: no transcripts, sound in files of its own.
+"""VoxCeleb2: no transcripts, audio in files of its own.
 
     {dev,test}/mp4/idXXXXX/<youtube id>/<clip>.mp4
     {dev,test}/aac/idXXXXX/<youtube id>/<clip>.m4a
     english.txt                    optional: one clip a line; the others are left out
 
-Where a part has no aac/ at all, the sound inside its videos is taken. Clip names repeat from video to video, so that
+Where a part has no aac/ at all, the audio inside its videos is taken. Clip names repeat from video to video, so that
 only the whole path is an id. Lines of the English list (AV-HuBERT's is vox-en.id) may lack "dev/" or "mp4/" and may end
 in .mp4, .m4a, .wav or .txt. dev is read as the split "pretrain".
 """
@@ -24,8 +24,8 @@ from synctalk.corpora.listing import (
     reject,
     require_root,
 )
-from synctalk.corpora.records import Rejected
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected
 
 FOLDERS = {"dev": "pretrain", "test": "test"}
 """Folder -> split."""
@@ -41,7 +41,7 @@ def _stems(folder: Path, suffix: str) -> set[str]:
 
 
 def _speakers(root: Path, folder: str) -> list[str]:
-    """Names of the speakers of dev or test, whose pictures or whose sounds are there."""
+    """Names of the speakers of dev or test, whose pictures or whose audio is there."""
     kinds = (root / folder / kind for kind in ("mp4", "aac"))
     return sorted({path.name for kind in kinds for path in kind.glob("*/") if not is_hidden(path)})
 
@@ -86,21 +86,22 @@ def _read_english(root: Path) -> tuple[set[str], list[Rejected]]:
 
 
 def _read_speaker(root: Path, folder: str, speaker: str, english: set[str] | None) -> Iterator[Entry]:
-    videos, sounds = _stems(root / folder / "mp4" / speaker, ".mp4"), _stems(root / folder / "aac" / speaker, ".m4a")
-    has_sounds = (root / folder / "aac").is_dir()
-    for stem in sorted(videos | sounds):
+    videos = _stems(root / folder / "mp4" / speaker, ".mp4")
+    audios = _stems(root / folder / "aac" / speaker, ".m4a")
+    has_audio = (root / folder / "aac").is_dir()
+    for stem in sorted(videos | audios):
         clip_id = f"{folder}/mp4/{speaker}/{stem}"
         video, audio = _video_of(clip_id), _audio_of(clip_id)
         if english is not None and clip_id not in english:
             yield from not_listed([clip_id], ENGLISH)
         elif stem not in videos:
             yield reject(clip_id, ClipError(Reason.NO_VIDEO, f"{video} is not there"))
-        elif has_sounds and stem not in sounds:
+        elif has_audio and stem not in audios:
             yield reject(clip_id, ClipError(Reason.NO_AUDIO, f"{audio} is not there"))
         else:
-            sound = audio if has_sounds else video
+            source = audio if has_audio else video
             split = FOLDERS[folder]
-            yield make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=sound, transcript=None)
+            yield make_clip(root, clip_id, speaker=speaker, split=split, video=video, audio=source, transcript=None)
 
 
 def read(root: Path) -> Iterator[Entry]:

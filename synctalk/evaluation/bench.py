@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synctalk.atomic import write_json
 from synctalk.checkpoints.load import metadata_of
 from synctalk.checkpoints.typed import load_conformer, load_lip_reader, load_syncnet
 from synctalk.evaluation.judges.conformer import ConformerJudge
@@ -19,7 +20,6 @@ from synctalk.faces.extract import CropParams
 from synctalk.features.tokens import CONFORMER_FILES, Tokenizer, Units
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.params.read import load
-from synctalk.runtime.jobs import write_json
 
 
 @dataclass(frozen=True)

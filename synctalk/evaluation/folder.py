@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synctalk import __version__
+from synctalk.atomic import write_json
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.judges.panel import Judges
 from synctalk.evaluation.judges.perceptual import ClipLpips, Fid, Nets, mean_lpips, perceive, write_lpips
@@ -22,7 +23,8 @@ from synctalk.evaluation.videos.findings import ClipFinding, Note, write_notes
 from synctalk.evaluation.videos.foreign import Setup, prepare_pair
 from synctalk.evaluation.videos.pairs import Matching, Pair
 from synctalk.evaluation.videos.prepared import Preparation
-from synctalk.runtime.jobs import map_ordered, scratch, write_json
+from synctalk.runtime.mapping import map_ordered
+from synctalk.runtime.scratch import scratch
 
 PART = 16
 """Clips a part: what is scored at a time, and what a kill may cost."""

@@ -17,12 +17,12 @@ class EvaluateParams:
     joint_beam: JointBeamConfig
     """Of the Conformer's free decoding."""
     jpeg: bool
-    """SyncNet sees pictures out of the published scripts' frame dump (FFmpeg's JPEG at 200 kbit/s), as published LSE
-    did; without it, what is in the videos.
+    """SyncNet sees pictures as the published scripts dump them; without it, what is in the videos. They dump by
+    FFmpeg's JPEG at 200 kbit/s.
     """
-    sync_dtype: ScoringDtype
+    sync_dtype: ScoringDtype = "float32"
     """Of SyncNet's lip tower: `float32`, or `bfloat16` for speed; LOG.md tells the difference."""
     observers: dict[str, str]
     """Corpus to the observer that reads it: a key of `observers`."""
     wer_names: dict[str, str]
-    """Corpus to the paper's name of that word error rate: wer1 on LRS2, wer2 on LRS3."""
+    """Corpus to the paper's name of its word error rate."""

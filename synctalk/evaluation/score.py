@@ -9,7 +9,7 @@ from synctalk.evaluation.scores import ClipScore
 from synctalk.evaluation.videos.corpus import ClipVideo
 from synctalk.evaluation.videos.findings import Note
 from synctalk.evaluation.videos.prepared import Preparation, PreparedVideo
-from synctalk.runtime.jobs import map_ordered
+from synctalk.runtime.mapping import map_ordered
 
 
 def score_clips(

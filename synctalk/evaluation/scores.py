@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synctalk.corpora.records import write_table
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.videos.images import IMAGE_SCORES, ImageScores
 from synctalk.metrics.shift import VSHIFT
+from synctalk.parquet import write_table
 
 
 @dataclass(frozen=True, kw_only=True)

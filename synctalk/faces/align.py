@@ -66,17 +66,17 @@ order of the 68 points that they stand for (33, 36, 39, 42, 45; 48 to 67)."""
 class MouthParams:
     """The mouth region (params.yaml: `crop.mouth`)."""
 
-    mode: Literal["mean_face", "centre"]
+    mode: Literal["mean_face", "centre"] = "mean_face"
     """`mean_face`: similarity to the mean face (AV-HuBERT); `centre`: the middle of the stored frame (LRS2-style
     experts).
     """
     size: int
     """Side of the stored region, pixels: 96 in the paper."""
-    centre_px: int
+    centre_px: int = 96
     """`centre` mode: side, in stored pixels, of the square that is cut from the middle of the frame."""
     window_frames: int
-    """Frames, from each frame on, over which the points that the similarity is fitted to are averaged: 12 in AV-HuBERT,
-    1 = its own only. The last frames share the last full window.
+    """Frames, from each on, whose points are averaged before a similarity is fitted: 12 in AV-HuBERT. The last
+    frames share the last full window.
     """
 
 

@@ -1,7 +1,7 @@
 """Generated faces into footage without a seam: colours as the camera saw them, and a soft edge around the mouth.
 
 The generator is given the upper half of the face, so what it does to colours there is known and can be undone below.
-The tables' protocol pastes the whole box as it is (`synctalk.faces.crop.paste_back`); this is for people who watch.
+The tables' protocol pastes the whole box as it is (`synctalk.faces.crop.paste_back`); this is for people who look on.
 
 Legend: N faces of S pixels; RGB uint8; boxes as in `synctalk.faces.crop`.
 """

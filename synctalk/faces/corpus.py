@@ -6,11 +6,12 @@ from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 
-from synctalk.corpora.records import Clip, ClipTable, Rejected
+from synctalk.corpora.records import Clip, ClipTable
 from synctalk.errors import UserError
 from synctalk.faces.detect import Detector, DetectorParams, make_detector, onnx_provider
 from synctalk.faces.extract import STAGE, CropParams, check_face_ids, crop_clip
-from synctalk.runtime.jobs import digest
+from synctalk.rejected import Rejected
+from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import PartStage, Row, require_keep_rate, run_parts
 from synctalk.shards.records import CROP_SCHEMA, crop_to_row
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from synctalk.corpora.records import Clip, Rejected
+from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import crop_faces, whole_boxes
@@ -19,11 +19,12 @@ from synctalk.faces.quality import (
     check_loudness,
     check_motion,
 )
-from synctalk.faces.sample import Frames, sample_faces
+from synctalk.faces.sample import FrameSource, sample_faces
 from synctalk.faces.track import FaceTrack, TrackParams, choose_tracks, shot_changes, thumbnail
 from synctalk.media import Video, probe, read_audio, read_video, resample_index
 from synctalk.media.read import require_video
 from synctalk.params.section import section
+from synctalk.rejected import Rejected
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop
 from synctalk.timebase import FPS, n_samples
@@ -40,6 +41,7 @@ class CropParams:
     """Side of the stored face, pixels: 96 in the paper."""
     mouth: MouthParams
     jpeg_quality: int
+    """Quality of the stored pictures, 0..100."""
     track: TrackParams
     quality: QualityParams
     detectors: dict[str, DetectorParams]
@@ -57,7 +59,7 @@ def audio_origin_s(clip: Clip) -> float:
     return clip.video_start_s if clip.audio == clip.video else 0.0
 
 
-def find_tracks(frames: Frames, params: TrackParams, detector: Detector) -> list[FaceTrack]:
+def find_tracks(frames: FrameSource, params: TrackParams, detector: Detector) -> list[FaceTrack]:
     """The face tracks of a decoded clip that `several_faces` keeps.
 
     Raises:

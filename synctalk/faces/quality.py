@@ -25,7 +25,7 @@ class QualityParams:
     min_mouth_motion: float
     """Mean absolute change (0..255) between neighbouring mouth regions; less is `frozen_face`."""
     max_missing_frames: int
-    """Frames that the container's header may promise beyond those in the file; more are `over_reported_frames`."""
+    """Frames that the header may promise beyond the file's; more are `over_reported_frames`."""
 
 
 def check_length(n_frames: int, params: QualityParams) -> None:

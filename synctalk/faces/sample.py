@@ -20,7 +20,7 @@ LOOKED_AT = 64
 """Frames that a detector is given at a time."""
 
 
-class Frames(Protocol):
+class FrameSource(Protocol):
     """Frames of a clip, RGB uint8 [H, W, 3], by number and in their order: an array of them, or a file."""
 
     def __len__(self) -> int: ...
@@ -99,7 +99,7 @@ def unsure_frames(sampled: Sequence[Sampled], cuts: Sequence[int], params: Track
     return sorted(unsure)
 
 
-def sample_faces(frames: Frames, cuts: Sequence[int], detector: Detector, params: TrackParams) -> list[Sampled]:
+def sample_faces(frames: FrameSource, cuts: Sequence[int], detector: Detector, params: TrackParams) -> list[Sampled]:
     """Faces of every `detect_every`-th frame, and of all frames where the track is unsure.
 
     Args:

@@ -40,21 +40,21 @@ class TrackParams:
 
     detect_every: int
     """Run the detector on every k-th frame of a shot and interpolate between."""
-    sure_iou: float
+    sure_iou: float = 0.8
     """Least overlap of a face in neighbouring samples, and with the place that its neighbours foretell; below it, the
     detector looks at every frame between them.
     """
-    sure_margin: float
+    sure_margin: float = 0.1
     """How far above the detector's `min_score` a score must lie; below it, the same."""
-    max_gap_s: float
+    max_gap_s: float = 0.4
     """Longest stretch without a detection that is interpolated; a longer one ends the track."""
-    smooth_frames: int
+    smooth_frames: int = 5
     """Width of the centred moving average over boxes and landmarks; 1 = none."""
-    shot_threshold: float
+    shot_threshold: float = 12.0
     """Mean absolute grey difference (0..255) of neighbouring frames that may be a shot change."""
     several_faces: Literal["reject", "largest", "steadiest", "all"]
-    """Of several people at the same time: `reject` the clip; take the `largest` face; take the `steadiest`, by size and
-    steadiness; or keep `all`, each as a sample of its own.
+    """Of several people: `reject` the clip, take the `largest` or `steadiest`, or keep `all`. The steadiest
+    is chosen by size and steadiness; of all, each is a sample of its own.
     """
     min_face_px: int
     """Faces narrower than this are not counted."""

@@ -1,4 +1,4 @@
-"""Sound as the networks hear it: one row a frame at 25 fps."""
+"""Audio as the networks read it: one row a frame at 25 fps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from synctalk.timebase import FPS, MEL_HOP, SAMPLE_RATE
 
 
 def audio_input(kind: str, feature: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
-    """A stored feature as the input of networks that hear it.
+    """A stored feature as the input of networks that read it.
 
     Args:
         kind: `fbank` or `mel`.
@@ -29,9 +29,9 @@ def audio_input(kind: str, feature: NDArray[np.float32], n_frames: int) -> NDArr
 
 
 def audio_input_of_pcm(kind: str, pcm: Pcm) -> NDArray[np.float32]:
-    """`audio_input` of any sound: int16 [n] at 16 kHz -> one row for each frame that begins within it, one at least.
+    """`audio_input` of any audio: int16 [n] at 16 kHz -> one row for each frame that begins within it, one at least.
 
-    Sound too short for one mel window has silence after it.
+    Audio too short for one mel window has silence after it.
     """
     if kind == "fbank":
         return audio_input(kind, stacked_log_fbank(pcm), 0)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
+from synctalk.corpora.records import Clip, ClipTable
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
 from synctalk.media import read_audio
-from synctalk.runtime.jobs import digest
+from synctalk.parquet import iter_rows
+from synctalk.rejected import Rejected
+from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import PartStage, Row, n_parts_in, part_path, run_parts
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, npy
 from synctalk.shards.screened import audio_starts
@@ -19,8 +21,8 @@ STAGE = "features"
 
 
 @dataclass(frozen=True)
-class _Sound:
-    """A sample whose features are wanted: its clip, and the frames of the sound's time line."""
+class _AudioSample:
+    """A sample whose features are wanted: its clip, and the frames of the audio's time line."""
 
     id: str
     clip: Clip
@@ -28,19 +30,19 @@ class _Sound:
     n_frames: int
 
 
-def _load(number: int, crops: Path, screening: Path, clips: ClipTable) -> list[_Sound]:
+def _load(number: int, crops: Path, screening: Path, clips: ClipTable) -> list[_AudioSample]:
     start_of = audio_starts(screening, number)
     columns = ["id", "clip", "n_frames"]
     rows = [row for row in iter_rows(part_path(crops, number), CROP_SCHEMA, columns) if row["id"] in start_of]
     found = clips.by_id({row["clip"] for row in rows})
-    return [_Sound(row["id"], found[row["clip"]], start_of[row["id"]], row["n_frames"]) for row in rows]
+    return [_AudioSample(row["id"], found[row["clip"]], start_of[row["id"]], row["n_frames"]) for row in rows]
 
 
-def _extract(sound: _Sound, root: Path, members: tuple[str, ...]) -> list[Row | Rejected]:
-    pcm = read_audio(root / sound.clip.audio, audio_origin_s(sound.clip))
-    found = extract_features(pcm, sound.start, sound.n_frames, members)
+def _extract(sample: _AudioSample, root: Path, members: tuple[str, ...]) -> list[Row | Rejected]:
+    pcm = read_audio(root / sample.clip.audio, audio_origin_s(sample.clip))
+    found = extract_features(pcm, sample.start, sample.n_frames, members)
     blobs = {name: npy(found[name]) if name in found else b"" for name in ("fbank", "mfcc", "mel")}
-    return [{"id": sound.id, **blobs}]
+    return [{"id": sample.id, **blobs}]
 
 
 def extract_corpus(
@@ -60,7 +62,7 @@ def extract_corpus(
         root: of the corpus.
         clips: of its index.
         crops: folder of the crop stage.
-        screening: folder of the screening: which samples are kept, and where their sound begins.
+        screening: folder of the screening: which samples are kept, and where their audio begins.
         members: what the corpus keeps.
         out: folder, made where missing.
     """

@@ -14,7 +14,7 @@ from synctalk.timebase import SAMPLE_RATE
 WINDOW, HOP = SAMPLE_RATE // 40, SAMPLE_RATE // 100
 """Samples of a window, and from one to the next."""
 PIECE_WINDOWS = 6000
-"""Windows that are worked out at a time, a minute's: they take a hundred times the memory of their sound."""
+"""Windows that are worked out at a time, a minute's: they take a hundred times the memory of their audio."""
 
 
 def mfcc(pcm: Pcm) -> NDArray[np.float64]:

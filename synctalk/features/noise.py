@@ -34,7 +34,7 @@ def mix_noise(clean: Pcm, noise: Pcm, snr_db: float) -> Pcm:
 
 
 def mix_fbank(clean: NDArray[np.float32], noises: Sequence[NDArray[np.float32]], snr_db: float) -> NDArray[np.float32]:
-    """Log filterbank of speech with other sound `snr_db` below it, without their waveforms: energies add up.
+    """Log filterbank of speech with other audio `snr_db` below it, without their waveforms: energies add up.
 
     They do so in the mean, for sounds that know nothing of each other; in a single frame the waves interfere.
 

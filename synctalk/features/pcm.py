@@ -1,4 +1,4 @@
-"""The one kind of sound that features are made of: int16 samples, mono, 16 kHz."""
+"""The one kind of audio that features are made of: int16 samples, mono, 16 kHz."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_pcm(pcm: Pcm, shortest: int = 1) -> None:
 def pcm_from(pcm: Pcm, start: int) -> Pcm:
     """The samples from video frame `start` of their time line on; silence where the frame lies before the first one.
 
-    The one way from a sample's `audio_start` to its sound: features, generation and evaluation read it here.
+    The one way from a sample's `audio_start` to its audio: features, generation and evaluation read it here.
     """
     if start < 0:
         return np.pad(pcm, (n_samples(-start), 0))

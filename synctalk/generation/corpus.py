@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synctalk.atomic import publish
 from synctalk.corpora.listing import require_inside
 from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, UserError
@@ -16,7 +17,7 @@ from synctalk.generation.faces import generate_faces
 from synctalk.media import read_audio, read_video, write_video
 from synctalk.models.generator import FaceGenerator
 from synctalk.params.section import section
-from synctalk.runtime.jobs import progress_bar, publish
+from synctalk.runtime.progress import progress_bar
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.timebase import n_samples
 
@@ -30,6 +31,7 @@ class GenerateParams:
     crf: float
     """x264's constant rate factor of the generated videos, 0..51."""
     preset: str
+    """x264's speed preset."""
 
 
 def generated_path(folder: Path, sample_id: str) -> Path:

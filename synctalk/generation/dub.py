@@ -26,7 +26,7 @@ from synctalk.generation.shots import chosen_tracks, sample_faces, shot_people, 
 from synctalk.media import probe, read_audio
 from synctalk.media.read import require_video
 from synctalk.models.generator import FaceGenerator
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.timebase import SAMPLE_RATE
 
 

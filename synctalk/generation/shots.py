@@ -15,7 +15,7 @@ from synctalk.generation.people import Person, Who, choose, people
 from synctalk.generation.playback import n_held
 from synctalk.media import iter_frames
 from synctalk.media.probe import VideoStream
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 
 DETECT_FRAMES = 16
 

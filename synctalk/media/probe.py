@@ -28,7 +28,7 @@ MAX_BACK_S = 1.0
 """Time stamps that step back by more, in the order of decoding, come of files joined without care: nothing says what
 belongs together."""
 MAX_HOLE_S = 600.0
-"""A longer hole in picture or sound is a broken time stamp."""
+"""A longer hole in picture or audio is a broken time stamp."""
 WITHOUT_PTS = frozenset({"avi"})
 """Containers that keep frames in the order of decoding, at even distances: presentation times that FFmpeg gives for
 them are guesses."""
@@ -71,7 +71,7 @@ class VideoStream:
         pixel_aspect: width of an upright picture's pixel over its height; players stretch the picture by it.
         n_missing: frames that the container's header promises and the file has no packets for, or only packets that
             need a key frame from before the file's beginning.
-        turn: what makes the stored picture upright (phones film sideways and say so).
+        turn: what makes the stored picture upright (phones record sideways and say so).
         interlaced: each picture is two fields, 1/2 frame apart; they are left woven.
         key_s: times of the key frames after which all can be decoded, ascending.
         in_order: the container has no presentation times of its own; `pts_s` follow from the order of decoding, and
@@ -201,13 +201,13 @@ def clock_of(stream: Stream) -> Callable[[int], float]:
 
 
 def clock_zero_s(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """The time that is the zero of a sound file's time line: the stamps of MP3 files begin after the encoder's delay,
+    """The time that is the zero of an audio file's time line: the stamps of MP3 files begin after the encoder's delay,
     although that is skipped.
     """
     return clock_of(stream)(stream.start_time or 0) if container.format.name == "mp3" else 0.0
 
 
-class _Pictures:
+class _VideoPackets:
     """What the packets of the video stream say, gathered one by one."""
 
     def __init__(self, stream: av.VideoStream, format_names: set[str]) -> None:
@@ -289,7 +289,7 @@ class _Pictures:
         )
 
 
-class _Sound:
+class _AudioPackets:
     """What the packets of the audio stream say, gathered one by one."""
 
     def __init__(self, stream: av.AudioStream, zero_s: float) -> None:
@@ -302,7 +302,7 @@ class _Sound:
             return
         start = self.to_s(packet.pts)
         end = start + self.to_s(packet.duration or 0)
-        if packet.has_sidedata("skip_samples"):  # priming and padding, which is not to be heard
+        if packet.has_sidedata("skip_samples"):  # priming and padding, which is no audio
             begin_n, end_n = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
             rate = self.stream.codec_context.sample_rate or 1
             start, end = start + begin_n / rate, end - end_n / rate
@@ -360,9 +360,9 @@ def probe(path: Path) -> MediaInfo:
     """
     with open_container(path) as container:
         video, audio = best_video(container), best_audio(container)
-        pictures = None if video is None else _Pictures(video, set(container.format.name.split(",")))
-        sound = None if audio is None else _Sound(audio, clock_zero_s(container, audio))
-        of_stream = {found.stream.index: found for found in (pictures, sound) if found is not None}
+        video_packets = None if video is None else _VideoPackets(video, set(container.format.name.split(",")))
+        audio_packets = None if audio is None else _AudioPackets(audio, clock_zero_s(container, audio))
+        of_stream = {found.stream.index: found for found in (video_packets, audio_packets) if found is not None}
         indexed = "mp4" in container.format.name
         wanted = [stream for stream in (video, audio) if stream is not None]
         try:
@@ -378,6 +378,6 @@ def probe(path: Path) -> MediaInfo:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
         return MediaInfo(
             path=path,
-            video=None if pictures is None else pictures.found(path),
-            audio=None if sound is None else sound.found(),
+            video=None if video_packets is None else video_packets.found(path),
+            audio=None if audio_packets is None else audio_packets.found(),
         )

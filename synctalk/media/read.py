@@ -1,6 +1,6 @@
 """Decoding: frames at 25 a second and audio at 16 kHz mono on one common time line, by time stamps.
 
-Time 0 is the start of the first video frame. Late streams, variable frame rates, 29.97 fps, 5.1 sound and 44.1 kHz are
+Time 0 is the start of the first video frame. Late streams, variable frame rates, 29.97 fps, 5.1 audio and 44.1 kHz are
 ordinary: frames are picked by nearest presentation time, audio is cut or padded with silence to start at time 0, and
 silence stands where packets are missing. Frames are upright RGB uint8 [T, H, W, 3]; audio is int16 [n].
 """
@@ -40,7 +40,7 @@ SEEKABLE = frozenset({"mov", "mp4", "matroska", "webm"})
 HOLD_S = 1.25 / FPS
 """A picture that does not decode is stood in for by the one before it, for no longer than this: one frame."""
 STEP_S = 0.005
-"""Sound whose time stamps leave the count of its samples by more is moved to where they say."""
+"""Audio whose time stamps leave the count of its samples by more is moved to where they say."""
 STEP_FRAMES = 3
 """So many time stamps in a row must agree on a step: a single one is jitter."""
 SURROUND_TO_MONO = {"FC": 0.7071, "FL": 0.5, "FR": 0.5, "LFE": 0.0} | dict.fromkeys(
@@ -260,11 +260,11 @@ def read_audio(
 ) -> NDArray[np.int16]:
     """The best audio stream as int16 mono at `sample_rate`; sample 0 sounds at time stamp `origin_s`.
 
-    Pass the video's `start_s` as `origin_s`, so that audio and video share their time line; None for sound that has
+    Pass the video's `start_s` as `origin_s`, so that audio and video share their time line; None for audio that has
     no picture begins with its first sample. Holes are silence, what sounds twice sounds once, and surround is mixed by
     `SURROUND_TO_MONO`.
 
-    `start_s` and `stop_s`, seconds after the origin, cut a stretch out: exactly that slice of the whole. The sound is
+    `start_s` and `stop_s`, seconds after the origin, cut a stretch out: exactly that slice of the whole. The audio is
     decoded from its beginning all the same (filters and codecs remember what went before), in bounded memory.
 
     Raises:
@@ -290,22 +290,22 @@ def read_audio(
 def _on_the_line(
     chunks: Iterator[tuple[int, NDArray[np.int16]]], path: Path, sample_rate: int
 ) -> Iterator[NDArray[np.int16]]:
-    """Placed chunks (first sample's place, samples) as one line of samples from 0 on, without holes or overlaps."""
+    """Chunks (index of the first sample, samples) as one line of samples from 0 on, without holes or overlaps."""
     end = 0
-    for place, chunk in chunks:
-        if place - end > MAX_HOLE_S * sample_rate:
-            raise ClipError(Reason.UNDECODABLE, f"{path.name}: no sound for {(place - end) / sample_rate:.0f} s")
-        while place > end:
-            silence = np.zeros(min(place - end, sample_rate), np.int16)
+    for first, chunk in chunks:
+        if first - end > MAX_HOLE_S * sample_rate:
+            raise ClipError(Reason.UNDECODABLE, f"{path.name}: no audio for {(first - end) / sample_rate:.0f} s")
+        while first > end:
+            silence = np.zeros(min(first - end, sample_rate), np.int16)
             yield silence
             end += len(silence)
-        chunk = chunk[end - place :]
+        chunk = chunk[end - first :]
         yield chunk
         end += len(chunk)
 
 
 def _placed_chunks(path: Path, origin_s: float | None, sample_rate: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """Resampled sound, each chunk with the place of its first sample, counted from `origin_s`.
+    """Resampled audio, each chunk with the index of its first sample, counted from `origin_s`.
 
     A run of frames that follow each other goes through one resampler and is placed by the run's first time stamp; a
     step of the time stamps, or another format, begins a new run.

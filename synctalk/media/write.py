@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
@@ -14,12 +13,13 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from synctalk.atomic import appearing
 from synctalk.timebase import FPS, SAMPLE_RATE
 
 TICKS = 90_000
 """Clock of explicit presentation times, 1/s."""
 CHUNK_S = 0.5
-"""Sound is muxed in pieces of so many seconds, between the frames of the same time."""
+"""Audio is muxed in pieces of so many seconds, between the frames of the same time."""
 REPEATABLE = "mbtree=0"
 """x264's macroblock tree gives the same pictures other bytes now and then, with one thread too (LOG.md)."""
 GRID_BIT_RATE = 1_150_000
@@ -27,7 +27,7 @@ GRID_BIT_RATE = 1_150_000
 GRID_SAMPLE_RATE = 44_100
 
 
-def _sound_chunks(pcm: NDArray[np.int16], rate: int) -> Iterator[av.AudioFrame]:
+def _audio_chunks(pcm: NDArray[np.int16], rate: int) -> Iterator[av.AudioFrame]:
     size = int(CHUNK_S * rate)
     for start in range(0, len(pcm), size):
         chunk = np.ascontiguousarray(pcm[None, start : start + size])
@@ -36,7 +36,7 @@ def _sound_chunks(pcm: NDArray[np.int16], rate: int) -> Iterator[av.AudioFrame]:
         yield frame
 
 
-class _Sound:
+class _AudioTrack:
     """The audio stream of a file that is being written: takes int16 mono, encodes and muxes it in time.
 
     `stored_rate` is that of the stream, `rate` that of `pcm`.
@@ -55,7 +55,7 @@ class _Sound:
         self.stream = cast(av.AudioStream, container.add_stream(codec, rate=stored_rate, layout="mono"))
         self.stream.codec_context.flags |= av.codec.context.Flags.bitexact
         self.resampler = av.AudioResampler(format=self.stream.codec_context.format, layout="mono", rate=stored_rate)
-        self.chunks = _sound_chunks(pcm, rate)
+        self.chunks = _audio_chunks(pcm, rate)
         self.muxed_s = 0.0
 
     def _encode(self, chunk: av.AudioFrame | None) -> None:
@@ -63,7 +63,7 @@ class _Sound:
             self.container.mux(self.stream.encode(frame))
 
     def until(self, seconds: float) -> None:
-        """Mux the sound up to `seconds`, or to its end."""
+        """Mux the audio up to `seconds`, or to its end."""
         while self.muxed_s < seconds and (chunk := next(self.chunks, None)) is not None:
             self._encode(chunk)
             self.muxed_s += CHUNK_S
@@ -141,45 +141,43 @@ def write_video(
         options["g"] = str(gop)
     n_frames = 0
     container_options = {"movflags": "+faststart", "fflags": "+bitexact"}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with av.open(str(temporary), "w", format="mp4", options=container_options) as container:
-            video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
+    with (
+        appearing(path) as temporary,
+        av.open(str(temporary), "w", format="mp4", options=container_options) as container,
+    ):
+        video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
+        if pts_s is not None:
+            video.codec_context.time_base = Fraction(1, TICKS)
+        video.width, video.height, video.pix_fmt = width, height, pix_fmt
+        if pixel_aspect != 1:
+            video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
+        if not lossless:
+            # the matrix that RGB is converted by; players take large pictures without the tag for BT.709
+            video.codec_context.colorspace = Colorspace.ITU601
+            video.codec_context.color_range = ColorRange.MPEG
+        video.codec_context.flags |= av.codec.context.Flags.bitexact
+        track = None if audio is None else _AudioTrack(container, "aac", audio, sample_rate)
+        container.metadata.update(metadata or {})
+        image: NDArray[np.uint8] | None = first
+        while image is not None:
+            if image.shape != first.shape:
+                raise ValueError(f"{path}: frame {n_frames} is {image.shape}, the first was {first.shape}")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             if pts_s is not None:
-                video.codec_context.time_base = Fraction(1, TICKS)
-            video.width, video.height, video.pix_fmt = width, height, pix_fmt
-            if pixel_aspect != 1:
-                video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
-            if not lossless:
-                # the matrix that RGB is converted by; players take large pictures without the tag for BT.709
-                video.codec_context.colorspace = Colorspace.ITU601
-                video.codec_context.color_range = ColorRange.MPEG
-            video.codec_context.flags |= av.codec.context.Flags.bitexact
-            sound = None if audio is None else _Sound(container, "aac", audio, sample_rate)
-            container.metadata.update(metadata or {})
-            image: NDArray[np.uint8] | None = first
-            while image is not None:
-                if image.shape != first.shape:
-                    raise ValueError(f"{path}: frame {n_frames} is {image.shape}, the first was {first.shape}")
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-                if pts_s is not None:
-                    frame.pts, frame.time_base = _ticks(path, pts_s, n_frames), Fraction(1, TICKS)
-                container.mux(video.encode(frame))
-                n_frames += 1
-                if sound is not None:
-                    sound.until(float(n_frames / fps) if pts_s is None else float(pts_s[n_frames - 1]))
-                image = next(iterator, None)
-            container.mux(video.encode(None))
-            if sound is not None:
-                sound.finish()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+                frame.pts, frame.time_base = _ticks(path, pts_s, n_frames), Fraction(1, TICKS)
+            container.mux(video.encode(frame))
+            n_frames += 1
+            if track is not None:
+                track.until(float(n_frames / fps) if pts_s is None else float(pts_s[n_frames - 1]))
+            image = next(iterator, None)
+        container.mux(video.encode(None))
+        if track is not None:
+            track.finish()
     return n_frames
 
 
 def write_mpeg(path: Path, frames: Iterable[NDArray[np.uint8]], audio: NDArray[np.int16]) -> None:
-    """Write an MPEG-1 program stream as GRID's: 25 fps, MP2 sound at 44.1 kHz. By way of a temporary file.
+    """Write an MPEG-1 program stream as GRID's: 25 fps, MP2 audio at 44.1 kHz. By way of a temporary file.
 
     Args:
         path: destination (.mpg); appears only when complete.
@@ -194,23 +192,21 @@ def write_mpeg(path: Path, frames: Iterable[NDArray[np.uint8]], audio: NDArray[n
     if first is None:
         raise ValueError(f"{path}: no frames to write")
     height, width = first.shape[:2]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with av.open(str(temporary), "w", format="mpeg", options={"fflags": "+bitexact"}) as container:
-            video = container.add_stream("mpeg1video", rate=FPS)
-            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-            video.bit_rate = GRID_BIT_RATE
-            video.codec_context.thread_count = 1  # each thread codes slices of its own: other bytes
-            video.codec_context.flags |= av.codec.context.Flags.bitexact
-            sound = _Sound(container, "mp2", audio, SAMPLE_RATE, GRID_SAMPLE_RATE)
-            for number, image in enumerate(chain([first], iterator)):
-                container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
-                sound.until((number + 1) / FPS)
-            container.mux(video.encode(None))
-            sound.finish()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        appearing(path) as temporary,
+        av.open(str(temporary), "w", format="mpeg", options={"fflags": "+bitexact"}) as container,
+    ):
+        video = container.add_stream("mpeg1video", rate=FPS)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        video.bit_rate = GRID_BIT_RATE
+        video.codec_context.thread_count = 1  # each thread codes slices of its own: other bytes
+        video.codec_context.flags |= av.codec.context.Flags.bitexact
+        track = _AudioTrack(container, "mp2", audio, SAMPLE_RATE, GRID_SAMPLE_RATE)
+        for number, image in enumerate(chain([first], iterator)):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+            track.until((number + 1) / FPS)
+        container.mux(video.encode(None))
+        track.finish()
 
 
 def write_audio(path: Path, pcm: NDArray[np.int16], sample_rate: int = SAMPLE_RATE) -> None:
@@ -220,15 +216,13 @@ def write_audio(path: Path, pcm: NDArray[np.int16], sample_rate: int = SAMPLE_RA
         ValueError: another suffix, or no samples.
     """
     if not len(pcm):
-        raise ValueError(f"{path}: no sound to write")
+        raise ValueError(f"{path}: no audio to write")
     kinds = {".wav": ("wav", "pcm_s16le"), ".m4a": ("mp4", "aac")}
     if path.suffix not in kinds:
         raise ValueError(f"{path}: write_audio knows .wav and .m4a")
     container_format, codec = kinds[path.suffix]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with av.open(str(temporary), "w", format=container_format, options={"fflags": "+bitexact"}) as container:
-            _Sound(container, codec, pcm, sample_rate).finish()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        appearing(path) as temporary,
+        av.open(str(temporary), "w", format=container_format, options={"fflags": "+bitexact"}) as container,
+    ):
+        _AudioTrack(container, codec, pcm, sample_rate).finish()

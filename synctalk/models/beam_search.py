@@ -21,6 +21,7 @@ class BeamConfig:
     """How hypotheses are searched and ranked; the defaults are the released evaluation's."""
 
     beam: int = 50
+    """Hypotheses that are kept."""
     length_penalty: float = 1.0
     """Scores are the summed log-probability over length**penalty, the end counted."""
     max_len_a: float = 1.0

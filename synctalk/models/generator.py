@@ -48,7 +48,7 @@ class GeneratorConfig:
     2 spares small machines the costly layers at full size; 1 in the paper.
     """
     image_skip: bool = False
-    """Add the input faces to the evidence for the output: the pose's upper half, the reference's lower half.
+    """Add the input faces to the output's evidence: the pose's upper half, the reference's lower half.
 
     What is left to learn is the mouth, which minutes of training suffice for; false in the paper.
     """
@@ -63,11 +63,11 @@ class GeneratorConfig:
 class NetworkParams:
     """Sizes of the generators and their adversary (params.yaml: `generator`): one image part for all networks."""
 
-    image: GeneratorConfig
-    discriminator: DiscriminatorConfig
-    audio_detail: int
+    image: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    audio_detail: int = 0
     """SyncTalklip's: see `SyncTalklipConfig`."""
-    mel_widths: tuple[int, int, int, int]
+    mel_widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     """Wav2Lip's audio encoder."""
 
 

@@ -16,11 +16,15 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from synctalk.errors import UserError
+from synctalk.params.rows import whole_entry, whole_section
 
 PARAMS = Path("params.yaml")
 
 SYNTHETIC = Path("data/synthetic")
 """Where the project makes its look-alikes; the root of a corpus elsewhere is the user's."""
+
+RECIPES = SYNTHETIC / "params.yaml"
+"""Their recipes, by name."""
 
 T = TypeVar("T")
 
@@ -69,8 +73,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def validate(data: Any, kind: type[T], where: str) -> T:  # noqa: ANN401  # whatever YAML can hold
-    """`data` as the record `kind`; `where` begins the name of a wrong key, "" at the top of the file.
+def _shown(path: Path) -> str:
+    """A file as errors name it: params.yaml by its name, wherever it lies."""
+    return path.as_posix() if path.name == PARAMS.name and path.parent.name == SYNTHETIC.name else PARAMS.name
+
+
+def validate(data: Any, kind: type[T], where: str, path: Path = PARAMS) -> T:  # noqa: ANN401  # of YAML
+    """`data` of the file `path` as the record `kind`; `where` begins the name of a wrong key, "" at the top of the file.
 
     Raises:
         UserError: a key is unknown, missing or wrong.
@@ -79,13 +88,15 @@ def validate(data: Any, kind: type[T], where: str) -> T:  # noqa: ANN401  # what
         # as JSON, lists may become tuples while numbers stay strict; YAML's dates are read as the text they are
         return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
     except TypeError as error:  # a key that is a date, or several values
-        raise UserError(PARAMS.name, f"{where} has a key that is no text ({error})".lstrip(), "mend the key") from error
+        raise UserError(
+            _shown(path), f"{where} has a key that is no text ({error})".lstrip(), "mend the key"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
         reason = _REASONS.get(first["type"], f"{first['msg'].lower()}, not {reprlib.repr(first['input'])}")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise UserError(PARAMS.name, f"{key} {reason}{more}", "mend the key") from error
+        raise UserError(_shown(path), f"{key} {reason}{more}", "mend the key") from error
 
 
 def load(name: str, kind: type[T], path: Path = PARAMS) -> T:
@@ -97,7 +108,7 @@ def load(name: str, kind: type[T], path: Path = PARAMS) -> T:
     data = read_yaml(path)
     if name not in data:
         raise UserError(path, f"{name} is missing", "mend the key")
-    return validate(data[name], kind, name)
+    return validate(whole_section(data, name), kind, name, path)
 
 
 def load_entry(name: str, entry: str, kind: type[T], path: Path = PARAMS) -> T:
@@ -106,11 +117,12 @@ def load_entry(name: str, entry: str, kind: type[T], path: Path = PARAMS) -> T:
     Raises:
         UserError: as `load`, or there is no such entry.
     """
-    data = read_yaml(path).get(name)
-    if not isinstance(data, dict) or entry not in data:
-        mend = f"take one of {', '.join(data)}" if isinstance(data, dict) else "mend the key"
+    data = read_yaml(path)
+    section = data.get(name)
+    if not isinstance(section, dict) or entry not in section:
+        mend = f"take one of {', '.join(section)}" if isinstance(section, dict) else "mend the key"
         raise UserError(path, f"{name}.{entry} is missing", mend)
-    return validate(data[entry], kind, f"{name}.{entry}")
+    return validate(whole_entry(data, name, entry), kind, f"{name}.{entry}", path)
 
 
 def entry_names(name: str, path: Path = PARAMS) -> list[str]:

@@ -20,7 +20,8 @@ from synctalk.generation.corpus import GenerateParams
 from synctalk.metrics.shift import VSHIFT
 from synctalk.models.generator import NetworkParams
 from synctalk.models.lip_reader import LipReaderConfig
-from synctalk.params.read import PARAMS, SYNTHETIC, read_yaml, validate
+from synctalk.params.read import PARAMS, RECIPES, SYNTHETIC, read_yaml, validate
+from synctalk.params.rows import whole_section
 from synctalk.params.section import section
 from synctalk.report.report import ReportParams
 from synctalk.screening.params import ScreenerParams, ScreenParams
@@ -31,10 +32,14 @@ from synctalk.training.finetune import FinetuneParams
 from synctalk.training.methods import MethodParams, TrainParams, phase_at
 from synctalk.training.networks import NETWORKS
 from synctalk.training.observer import ObserverParams
+from synctalk.training.optim import AdamEntry
 from synctalk.training.pretrain import PretrainSection
 from synctalk.training.probe import ProbeParams
 from synctalk.training.syncnet import SyncNetParams
 from synctalk.training.wav2lip_expert import WINDOW, Wav2LipExpertParams
+
+SCREENED_BY = ("lrs2", "lrs3", "voxceleb2")
+"""Corpora that the screener can learn from: those whose files dvc.yaml has among its dependencies."""
 
 
 @section
@@ -43,16 +48,20 @@ class Params:
 
     scale: str
     variant: str
+    """Whose figures stand in metrics.json: a key of `methods`."""
     seed: int
+    """Of readers, judges and Wav2Lip's expert."""
     generator_seed: int
+    """Of the start and of every method, so that another one is judged by the same judges."""
     mouth_crop: int
+    """Side of the lip readers' input, cut from `crop.mouth.size`: 88 of 96 in the paper."""
     corpora: dict[str, CorpusParams]
-    synthetic: dict[str, SyntheticCorpus]
     index: IndexParams
     crop: CropParams
     screener: ScreenerParams
     screen: ScreenParams
     shards: ShardParams
+    adam: dict[str, AdamEntry]
     tokenizer: TokenizerParams
     av_syncnet: LipReaderConfig
     pretrain: PretrainSection
@@ -78,13 +87,14 @@ def check(path: Path = PARAMS) -> Params:
     Raises:
         UserError: a key is unknown, missing or wrong, or names what is not there.
     """
-    params = validate(read_yaml(path), Params, "")
+    data = read_yaml(path)
+    params = validate({name: whole_section(data, name) for name in data}, Params, "")
     if params.variant not in params.methods:
         raise UserError(path, f"variant {params.variant!r} is no method", f"take one of {', '.join(params.methods)}")
     supervisors = [*(f"models/finetune/{name}" for name in params.finetune), "models/experts/wav2lip"]
     for name, method in params.methods.items():
         for key, value, choice in (
-            ("network", method.network, [network for network in NETWORKS if network in params.train]),
+            ("network", method.network, [network for network in params.train if network in NETWORKS]),
             ("supervisor", method.supervisor, supervisors),
         ):
             if value not in choice:
@@ -139,15 +149,40 @@ def check(path: Path = PARAMS) -> Params:
             raise UserError(path, f"{key}.view {expert.view!r} needs a checkpoint", "or train on face or mouth")
     if params.screener.seed == params.seed:
         raise UserError(path, "screener.seed is that of the judge", "take another: a judge chooses no data")
-    for name in params.screener.net.corpora:
-        if name not in params.corpora:
-            raise UserError(path, f"screener.net.corpora: {name!r} is no corpus")
-    for role, place in params.corpora.items():
-        require_depends_on(role, place)
-        if place.layout not in READERS:
+    for key, names in _named_corpora(params).items():
+        known = SCREENED_BY if key.startswith("screener") else tuple(params.corpora)
+        for name in names:
+            if name not in known:
+                raise UserError(path, f"{key}: {name!r} is no corpus for it", f"take of {', '.join(known)}")
+    for name, settings in params.corpora.items():
+        require_depends_on(name, settings)
+        if settings.layout not in READERS:
             mend = f"take one of {', '.join(READERS)}"
-            raise UserError(path, f"corpora.{role}.layout {place.layout!r} is unknown", mend)
+            raise UserError(path, f"corpora.{name}.layout {settings.layout!r} is unknown", mend)
     return params
+
+
+def _named_corpora(params: Params) -> dict[str, tuple[str, ...]]:
+    """Key that names corpora -> those that it names."""
+    named = {
+        "tokenizer.corpora": params.tokenizer.corpora,
+        "screener.net.corpora": params.screener.net.corpora,
+        "pretrain.corpora": params.pretrain.corpora,
+        "syncnet.corpora": params.syncnet.corpora,
+    }
+    named |= {f"finetune.{name}.corpora": entry.corpora for name, entry in params.finetune.items()}
+    recipes = {f"observers.{name}": entry.recipe for name, entry in params.observers.items()}
+    found = {**recipes, "conformer": params.conformer.recipe}
+    return named | {f"{key}.recipe.corpora": recipe.corpora for key, recipe in found.items() if recipe is not None}
+
+
+def check_recipes(path: Path = RECIPES) -> None:
+    """Read the recipes of the look-alikes.
+
+    Raises:
+        UserError: a key is unknown, missing or wrong.
+    """
+    validate(read_yaml(path), dict[str, SyntheticCorpus], "", path)
 
 
 def require_inputs(params: Params) -> None:

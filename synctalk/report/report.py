@@ -30,6 +30,7 @@ class ReportParams:
     """The report page (params.yaml: `report`)."""
 
     clips_per_corpus: int
+    """Test clips of each corpus that the page shows."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from synctalk.runtime.jobs import STATE_DIR
+from synctalk.runtime.scratch import STATE_DIR
 
 LOCK_FILES = (Path("dvc.lock"), Path("data/synthetic/dvc.lock"))
 KEPT = STATE_DIR / "locks"

@@ -18,9 +18,12 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synctalk.corpora.records import REJECTED_SCHEMA, Rejected, iter_rejected, write_table
+from synctalk.atomic import publish
 from synctalk.errors import ClipError, Reason, UserError
-from synctalk.runtime.jobs import map_ordered, publish, scratch
+from synctalk.parquet import write_table
+from synctalk.rejected import REJECTED_SCHEMA, Rejected, iter_rejected
+from synctalk.runtime.mapping import map_ordered
+from synctalk.runtime.scratch import scratch
 from synctalk.runtime.workers import Lost, WorkerPool
 
 REJECTED = "rejected.parquet"

@@ -30,7 +30,7 @@ MIN_AHEAD = 8
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Environment:
     """What a task must take over from the process that asks for it: folder, import path, settings."""
 
     folder: str
@@ -38,7 +38,7 @@ class _Place:
     settings: tuple[tuple[str, str], ...]
 
     @classmethod
-    def here(cls) -> _Place:
+    def current(cls) -> _Environment:
         settings = sorted((name, value) for name, value in os.environ.items() if name.startswith("SYNCTALK_"))
         project = str(Path(__file__).parents[2])
         return cls(os.getcwd(), (project, *(entry for entry in sys.path if entry)), tuple(settings))
@@ -75,8 +75,8 @@ def _connect() -> Any:  # noqa: ANN401  # the module, which may be missing
     return ray
 
 
-def _perform(place: _Place, call: bytes) -> Any:  # noqa: ANN401  # whatever the function returns
-    place.enter()
+def _perform(environment: _Environment, call: bytes) -> Any:  # noqa: ANN401  # whatever the function returns
+    environment.enter()
     function, item = pickle.loads(call)  # noqa: S301  # bytes of our own driver
     return function(item)
 
@@ -89,13 +89,13 @@ def map_on_ray(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
     """
     ray = _connect()
     task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(_perform)
-    place = ray.put(_Place.here())
+    environment = ray.put(_Environment.current())
     pending: deque[Any] = deque()
     try:
         for item in items:
             while len(pending) >= max(MIN_AHEAD, CALLS_AHEAD * int(ray.cluster_resources().get("CPU", 1))):
                 yield _result(ray, pending.popleft())
-            pending.append(task.remote(place, pickle.dumps((function, item))))
+            pending.append(task.remote(environment, pickle.dumps((function, item))))
         while pending:
             yield _result(ray, pending.popleft())
     finally:

@@ -1,7 +1,8 @@
 """Processes of this machine that are sent calls one at a time, and may hang or die in the middle of one.
 
 `concurrent.futures` can neither kill one worker nor go on after one has died; both are ordinary here, since video
-decoders hang and crash on damaged files.
+decoders hang and crash on damaged files. Pebble does the former, but all its workers share one locked pipe: one that is
+killed while idle takes the pool with it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Lost:
-    """What stands in the place of a result when a call hung or killed its process as often as it was tried.
+    """What stands for a result when a call hung or killed its process as often as it was tried.
 
     Attributes:
         reason: `TIMED_OUT` or `CRASHED`.
@@ -157,8 +158,8 @@ class _Call(Generic[Item]):
     deadline: float = float("inf")
 
 
-class _Run(Generic[Item, Result]):
-    """One pass of a crew over items: what waits, what is being worked on, what is done and not given out yet."""
+class _OrderedCalls(Generic[Item, Result]):
+    """Calls of one function on many items: those that wait, those at a worker, and results not given out yet."""
 
     def __init__(
         self,
@@ -276,7 +277,7 @@ class WorkerPool:
             tries: how often an item is begun, in a fresh process each time, before it is given up for `Lost`: a worker
                 that somebody else killed costs nothing but time.
         """
-        return _Run(self, function, items, limit_s, tries).results()
+        return _OrderedCalls(self, function, items, limit_s, tries).results()
 
     def close(self) -> None:
         """End the workers."""

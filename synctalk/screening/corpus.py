@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from synctalk.checkpoints.typed import load_syncnet
-from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
+from synctalk.corpora.records import Clip, ClipTable
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.evaluation.judges.syncnet import judge_sync, sync_embeddings
 from synctalk.faces.crop import syncnet_crops
@@ -23,7 +23,9 @@ from synctalk.media import read_audio, read_video
 from synctalk.metrics.lse import LipSync
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import n_windows
-from synctalk.runtime.jobs import content_key, digest
+from synctalk.parquet import iter_rows
+from synctalk.rejected import Rejected
+from synctalk.runtime.fingerprints import content_key, digest
 from synctalk.runtime.parts import PartStage, Row, Tally, n_parts_in, part_path, require_keep_rate, run_parts
 from synctalk.screening.params import NO_VIEW, STORED, ScreenParams
 from synctalk.screening.verdict import check_windows, frames_to_move

@@ -30,11 +30,11 @@ class ScreenParams:
     """Screening (params.yaml: `screen`)."""
 
     policy: Literal["off", "measure", "reject", "repair"]
-    """`off`: nothing is measured. `measure`: figures only. `reject`: clips beyond the limits are `out_of_sync`.
-    `repair`: sound that is up to `max_repair_frames` early or late is moved back, what is beyond is `out_of_sync`.
+    """`off`, `measure` alone, `reject` what is out of sync, or `repair` what can be moved back. `off`: nothing is
+    measured. `measure`: figures only. `reject`: clips beyond the limits are `out_of_sync`. `repair`: audio that is up to `max_repair_frames` early or late is moved back, what is beyond is `out_of_sync`.
     """
     splits: tuple[Literal["pretrain", "train", "val", "test"], ...]
-    """Where the policy holds; other splits are measured only, so that an evaluation is nobody's choice."""
+    """Where the policy holds. Other splits are measured only, so that an evaluation is nobody's choice."""
     max_offset_frames: int
     """Offsets up to this are in sync, frames of 40 ms; SyncNet itself is no surer than a frame."""
     max_repair_frames: int

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import torch
 
-from synctalk.corpora.records import Clip, ClipTable, iter_rows
+from synctalk.corpora.records import Clip, ClipTable
 from synctalk.errors import UserError
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
 from synctalk.features.syncnet_input import View
 from synctalk.media import read_audio
 from synctalk.models.syncnet import SyncNet
-from synctalk.runtime.jobs import progress_bar
+from synctalk.parquet import iter_rows
 from synctalk.runtime.parts import n_parts_in, part_path
+from synctalk.runtime.progress import progress_bar
 from synctalk.screening.params import NO_VIEW, STORED, ScreenerParams
 from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet

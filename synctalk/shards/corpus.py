@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from synctalk.corpora.records import Clip, ClipTable, iter_rows
+from synctalk.atomic import publish
+from synctalk.corpora.records import Clip, ClipTable
 from synctalk.errors import UserError
 from synctalk.params.section import section
-from synctalk.runtime.jobs import digest, progress_bar, publish, scratch
+from synctalk.parquet import iter_rows
+from synctalk.runtime.fingerprints import digest
 from synctalk.runtime.parts import n_parts_in, part_path
+from synctalk.runtime.progress import progress_bar
+from synctalk.runtime.scratch import scratch
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, INDEX_SCHEMA, Crop, IndexRow, row_to_crop
 from synctalk.shards.screened import audio_starts
 from synctalk.shards.write import INDEX, ShardWriter
@@ -33,7 +37,7 @@ def joined(
     Args:
         clips: of the index.
         crops: folder of the crop stage.
-        screening: folder of the screening after it, which may have moved a sample's sound.
+        screening: folder of the screening after it, which may have moved a sample's audio.
         features: folder of the feature stage.
         n_finished: split -> samples, the first of it, that are left out; their pictures are not read.
 

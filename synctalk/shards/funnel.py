@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from synctalk.corpora.records import Rejected, iter_rows
 from synctalk.errors import Reason
 from synctalk.metrics.shift import VSHIFT
+from synctalk.parquet import iter_rows
+from synctalk.rejected import Rejected
 from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA, IndexRow
 from synctalk.timebase import FPS
@@ -43,9 +44,9 @@ class SyncFigures:
     """What screening found, of all crops that it measured.
 
     Attributes:
-        offsets: frames by which the sound comes early -> crops.
+        offsets: frames by which the audio comes early -> crops.
         confidences: of the crops that were measured.
-        n_repaired: crops whose sound was moved.
+        n_repaired: crops whose audio was moved.
     """
 
     offsets: Counter[int]

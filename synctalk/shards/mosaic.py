@@ -19,8 +19,8 @@ BLOCK = 8
 """JPEG blocks without chroma subsampling: frame sides must be multiples of it."""
 END = b"\xff\xd9"
 RESTARTS = [bytes((0xFF, 0xD0 + i)) for i in range(8)]
-MAX_SIDE = 65_535
-"""Pixels that a JPEG can be wide and high."""
+MAX_SIDE = 65_500
+"""Pixels that libjpeg writes and reads a JPEG wide and high."""
 
 
 def encode_mosaic(frames: NDArray[np.uint8], quality: int) -> bytes:

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synctalk.corpora.records import parse_table
 from synctalk.errors import UserError
+from synctalk.parquet import parse_table
 from synctalk.shards.mosaic import decode_frames, decode_mosaic
 from synctalk.shards.records import INDEX_SCHEMA, IndexRow
 from synctalk.shards.store import ByteRange, Location, is_url, join, read_file, read_ranges

@@ -40,8 +40,8 @@ SCREENING_SCHEMA = pa.schema(
         ("audio_start", pa.int64()),
     ]
 )
-"""One row a crop. `offset` (frames by which the sound comes early), `distance` and `confidence` are null where nothing
-was measured; `audio_start` is where screening leaves the sound, another frame than the crop's where an
+"""One row a crop. `offset` (frames by which the audio comes early), `distance` and `confidence` are null where nothing
+was measured; `audio_start` is where screening leaves the audio, another frame than the crop's where an
 offset was repaired.
 """
 FEATURE_SCHEMA = pa.schema([("id", pa.string()), ("fbank", pa.binary()), ("mfcc", pa.binary()), ("mel", pa.binary())])
@@ -72,8 +72,8 @@ class Crop:
         id: of the sample: the clip's, unless several people of it are kept as samples of their own.
         clip: id of the clip that it was cut from.
         start: first frame of the track in the file's 25 fps time line.
-        audio_start: the frame of the sound's time line that belongs to frame `start`; another one where screening
-            repaired an offset, and then it may lie before the sound begins.
+        audio_start: the frame of the audio's time line that belongs to frame `start`; another one where screening
+            repaired an offset, and then it may lie before the audio begins.
         n_frames: T.
         frame_height, frame_width: of the stored video, pixels.
         boxes: int32 [T, 4], the face box that was cut, kept for pasting back.

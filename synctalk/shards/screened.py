@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synctalk.corpora.records import iter_rows, write_rejected, write_table
+from synctalk.parquet import iter_rows, write_table
+from synctalk.rejected import write_rejected
 from synctalk.runtime.parts import REJECTED, n_parts_in, part_path
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA
 
 
 def audio_starts(screening: Path, number: int) -> dict[str, int]:
-    """Samples of a part that are kept -> the frame of the sound's time line that belongs to their first frame.
+    """Samples of a part that are kept -> the frame of the audio's time line that belongs to their first frame.
 
     Raises:
         UserError: the part is missing or broken.
@@ -20,7 +21,7 @@ def audio_starts(screening: Path, number: int) -> dict[str, int]:
 
 
 def write_unscreened(crops: Path, out: Path) -> None:
-    """What screening leaves where nothing is screened: every crop is kept, its sound where it was.
+    """What screening leaves where nothing is screened: every crop is kept, its audio where it was.
 
     Raises:
         UserError: a part is missing or broken.

@@ -115,7 +115,7 @@ def _fetch(ranges: Sequence[ByteRange]) -> list[bytes | Exception]:
 
 
 def _patiently(ranges: Sequence[ByteRange]) -> list[bytes]:
-    """Every range; those that failed by chance are tried again, a bounded number of times."""
+    """Every range; those that failed for a while are tried again, a bounded number of times."""
     done: dict[int, bytes] = {}
     todo = list(range(len(ranges)))
     for attempt in range(TRIES):

@@ -118,8 +118,8 @@ class ShardStream(IterableDataset[list[Sample]]):
 
     def _sequence(self, epoch: int) -> NDArray[np.int64]:
         """All samples of an epoch: whole shards, one after the other, in an order drawn from (seed, epoch)."""
-        place = np.random.default_rng([self.seed, epoch]).permutation(len(self.shards.files))
-        return np.argsort(place[self.shards.file], kind="stable")
+        rank = np.random.default_rng([self.seed, epoch]).permutation(len(self.shards.files))
+        return np.argsort(rank[self.shards.file], kind="stable")
 
 
 class _Lane:
@@ -136,18 +136,18 @@ class _Lane:
     def read(self, turn: int) -> list[Sample]:
         """Batch `turn` of this lane."""
         first = turn * self.batch
-        return [self._take(place) for place in range(first, min(first + self.batch, len(self.numbers)))]
+        return [self._take(index) for index in range(first, min(first + self.batch, len(self.numbers)))]
 
-    def _take(self, place: int) -> Sample:
-        """The sample at a place of the lane; forgotten here, so that what is decoded of it is not kept."""
-        if place not in self.loaded:
-            stretch = int(np.searchsorted(self.ends, place, side="right"))
+    def _take(self, index: int) -> Sample:
+        """The sample at an index of the lane; forgotten here, so that what is decoded of it is not kept."""
+        if index not in self.loaded:
+            stretch = int(np.searchsorted(self.ends, index, side="right"))
             begin, end = int(self.ends[stretch - 1]) if stretch else 0, int(self.ends[stretch])
             order = np.random.default_rng([*self.seed, stretch]).permutation(end - begin)
             self.loaded.clear()
             samples = read_stretch(self.shards, self.numbers[begin:end])
             self.loaded = {begin + turn: samples[drawn] for turn, drawn in enumerate(order)}
-        return self.loaded.pop(place)
+        return self.loaded.pop(index)
 
 
 def _lane_sizes(n_samples: int, batch: int, n_lanes: int) -> NDArray[np.int64]:

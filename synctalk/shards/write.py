@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import webdataset
 
-from synctalk.corpora.records import Clip, iter_rows, write_table
+from synctalk.corpora.records import Clip
+from synctalk.parquet import iter_rows, write_table
 from synctalk.shards.records import INDEX_SCHEMA, Crop, IndexRow
 
 MAX_KEY = 80

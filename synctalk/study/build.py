@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from synctalk.errors import UserError
 from synctalk.evaluation.videos.pairs import videos_below
-from synctalk.runtime.jobs import map_ordered
+from synctalk.runtime.mapping import map_ordered
 from synctalk.study.assign import Item, choose_items, order_apart, share_out
 from synctalk.study.records import QUESTIONS, SCALE, Key, Origin, Shown, assignment_digest, opaque_name, write_key
 from synctalk.study.videos import Form, Source, StudyClip, write_clip

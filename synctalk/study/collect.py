@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synctalk.atomic import write_json
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import N_RESAMPLES, Interval
-from synctalk.runtime.jobs import write_json
 from synctalk.study.agreement import ordinal_alpha
 from synctalk.study.answers import AnswerFinding, Rating, collect_ratings
 from synctalk.study.records import QUESTIONS, Key, read_key

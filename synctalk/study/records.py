@@ -16,8 +16,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from synctalk.atomic import write_json
 from synctalk.errors import UserError
-from synctalk.runtime.jobs import write_json
 
 SCALE = (1, 5)
 """Lowest and highest score."""

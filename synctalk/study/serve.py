@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from synctalk.atomic import write_json
 from synctalk.errors import UserError
-from synctalk.runtime.jobs import write_json
 from synctalk.study.answers import checksum, well_formed
 from synctalk.study.build import PAGE, STUDY, VIDEOS
 

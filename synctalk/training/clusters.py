@@ -20,14 +20,14 @@ from sklearn.cluster import MiniBatchKMeans
 
 from synctalk.checkpoints.safetensors_file import write_whole
 from synctalk.checkpoints.typed import load_av_hubert
-from synctalk.corpora.records import read_table, write_table
 from synctalk.errors import UserError
 from synctalk.features.mfcc import add_deltas
 from synctalk.features.speech_batch import speech_batch
 from synctalk.models.av_hubert import AVHubert
 from synctalk.params.section import section
+from synctalk.parquet import read_table, write_table
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.shards.cache import SampleCache
 from synctalk.timebase import FBANK_PER_FRAME
 
@@ -41,12 +41,15 @@ class ClusterParams:
     """How frames are clustered (params.yaml: `pretrain.iterations.<name>.clusters`)."""
 
     n_clusters: int
-    layer: int
+    """Units, the classes that are predicted."""
+    layer: int = 0
     """Layer of the source model whose output is clustered, from 1; 0 where the source is MFCC."""
-    fit_share: float
+    fit_share: float = 1.0
     """Share of the clips on which k-means is fitted, 0..1."""
     n_init: int
+    """Beginnings of k-means, of which the best is kept."""
     batch_frames: int
+    """Frames of a batch of k-means."""
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,12 @@ class ConformerRecipe:
 
     corpora: tuple[str, ...]
     seed: int
-    """Added to the seed of the run, so that judge and supervisor share no random numbers."""
+    """Added to the seed of the run, so that judge and supervisor share no randomness."""
     net: ConformerConfig
     """Without its front end and vocabulary, which are those of the other observer and of the pieces."""
     ctc_weight: float
     """Share of CTC in the loss, 0..1: 0.3 in TalkLip's observer, 0.1 in auto_avsr."""
-    smoothing: float
+    smoothing: float = 0.1
     """Label smoothing of the decoder's share."""
     optim: OptimParams
 
@@ -59,7 +59,7 @@ class ConformerParams:
     """Its units file: a piece and its number a line."""
     front_end: str
     """Observer whose video front end it looks through; used in training only."""
-    recipe: ConformerRecipe | None
+    recipe: ConformerRecipe | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from synctalk.checkpoints.torch_file import DAMAGE
 from synctalk.errors import UserError
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.training.processes import leads, mean_statistics, rank, same_weights
 
 SAVE_EVERY_S = 60.0

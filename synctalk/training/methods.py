@@ -18,7 +18,7 @@ Term = Literal["reconstruction", "adversarial", "lip_reading", "contrastive", "s
 class GeneratorWeights:
     """lambda of each term (eq. 13)."""
 
-    reconstruction: float
+    reconstruction: float = 0.0
     adversarial: float = 0.0
     lip_reading: float = 0.0
     contrastive: float = 0.0
@@ -31,6 +31,7 @@ class ContrastiveParams:
     """The contrastive loss (eqs. 11-12)."""
 
     form: Literal["released", "printed", "infonce"] = "released"
+    """As in the paper's `released` code, as `printed` in eqs. 11 and 12, or TalkLip's `infonce`."""
     negatives: Literal["clip", "batch"] = "batch"
     """Where unpaired frames come from."""
     temperature: float = 0.07
@@ -46,13 +47,13 @@ class MethodParams:
     """One trained method (params.yaml: `methods.<name>`)."""
 
     network: str
-    """A key of `training.networks.NETWORKS`, and of `train`, which says how it is trained."""
+    """What is trained, by the recipe `train.<network>`: a key of `training.networks.NETWORKS`."""
     supervisor: str
-    """Model folder of the frozen network that supervises: a reader gives lip reading and the contrastive loss (and
+    """Model folder of the frozen network that supervises. A reader gives lip reading and the contrastive loss (and
     SyncTalklip's audio encoder begins as its encoder), Wav2Lip's expert gives `sync`.
     """
     audio_anchor: Literal["tuned", "frozen"] = "tuned"
-    """Audio side of the contrastive loss: the generator's own encoder (base), or the supervisor's (variant freeze)."""
+    """Audio side of that loss: the generator's own encoder, or its supervisor's (frozen)."""
     contrastive: ContrastiveParams = ContrastiveParams()
     weights: GeneratorWeights
 
@@ -68,8 +69,8 @@ class PhaseParams:
     begin: int
     """First step, 0-based."""
     terms: tuple[Term, ...]
-    """Losses that are on, each with its weight of the method; the others are off."""
-    tuned_audio_layers: int
+    """Losses that are on, with the method's weights."""
+    tuned_audio_layers: int = 0
     """Top layers of a pre-trained audio encoder that are trained; the rest of it stays frozen. Peers: 3."""
 
 
@@ -80,6 +81,7 @@ class ValidationParams:
     every: int
     """Steps between validations; 0 = none."""
     clips: int
+    """Clips that are validated on."""
 
 
 @section
@@ -110,7 +112,7 @@ class TrainParams:
     optim: OptimParams
     window_frames: int
     """Consecutive frames that are made at a time: 5 in the peers."""
-    window_share: float
+    window_share: float = 0.0
     """Windows for each frame of a clip: 0.08 in the peers; at least one is drawn."""
     mouth_weight: float
     """Weight of the mouth region in eq. 7; 1 in the paper."""

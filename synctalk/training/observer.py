@@ -29,7 +29,7 @@ class ObserverRecipe:
 
     corpora: tuple[str, ...]
     seed: int
-    """Added to the seed of the run, so that judge and supervisor share no random numbers."""
+    """Added to the seed of the run, so that judge and supervisor share no randomness."""
     reader: LipReaderConfig
     pretrain: PretrainParams
     finetune: FinetuneParams
@@ -40,8 +40,8 @@ class ObserverParams:
     """One observer (params.yaml: `observers.<name>`): one of the two keys is set."""
 
     checkpoint: str
-    """Published fine-tuned AV-HuBERT to take as it is, with the word pieces in it; "" trains the observer here."""
-    recipe: ObserverRecipe | None
+    """Published fine-tuned AV-HuBERT to take as it is, word pieces included; "" trains one here."""
+    recipe: ObserverRecipe | None = None
 
 
 def train_observer(

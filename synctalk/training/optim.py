@@ -14,33 +14,50 @@ from synctalk.training.processes import mean_gradients
 
 
 @section
-class AdamParams:
+class AdamSettings:
+    """Settings of Adam that several trainings share (params.yaml: `adam.<name>`); a row of `optim` may set its own."""
+
+    decay: Literal["none", "linear", "cosine", "exponential"] = "none"
+    """How the learning rate falls after the warm-up."""
+    final_lr_ratio: float = 1.0
+    """Share of the peak at which the decay ends."""
+    beta1: float = 0.9
+    beta2: float = 0.98
+    """Decay of the second moment: 0.98 in AV-HuBERT, 0.999 in Wav2Lip and TalkLip."""
+    eps: float = 1e-8
+    """Added to the root of the second moment. torch: 1e-8; AV-HuBERT's pre-training: 1e-6."""
+    weight_decay: float = 0.0
+    """Weight decay, decoupled (AdamW)."""
+    clip_norm: float = 0.0
+    """Largest norm of the whole gradient; 0 = no limit."""
+    hold_steps: int = 0
+    """Steps at the peak after the warm-up."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of matrix products and convolutions; weights, moments and losses are in float32. Half precision scales the loss
+    so that small gradients do not vanish.
+    """
+
+
+@section
+class AdamEntry(AdamSettings):
+    """One entry of `adam`."""
+
+    warmup: float = 0.0
+    """Share of the steps in which the learning rate rises, for rows of `optim` without `warmup_steps`."""
+
+
+@section
+class AdamParams(AdamSettings):
     """Adam and its schedule: linear warm-up, the peak held, then decay to `final_lr_ratio` of it over the steps that
     remain.
 
-    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there. The defaults are
-    torch's, at a constant rate.
+    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there.
+    In params.yaml a row of `optim` names its entry of `adam`: see `synctalk.params.rows`.
     """
 
     lr: float
     """Peak learning rate."""
     warmup_steps: int = 0
-    hold_steps: int = 0
-    """Steps at the peak after the warm-up."""
-    decay: Literal["none", "linear", "cosine", "exponential"] = "none"
-    final_lr_ratio: float = 1.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    """Added to the root of the second moment. torch: 1e-8; AV-HuBERT's pre-training: 1e-6."""
-    weight_decay: float = 0.0
-    """Decoupled (AdamW)."""
-    clip_norm: float = 0.0
-    """Largest norm of the whole gradient; 0 = no limit."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of matrix products and convolutions; weights, moments and losses are in float32. Half precision scales the loss
-    so that small gradients do not vanish.
-    """
 
 
 @section
@@ -49,6 +66,7 @@ class OptimParams(AdamParams):
 
     steps: int
     batch_clips: int
+    """Clips of a batch, all processes together."""
     micro_batches: int = 1
     """Parts that each process goes through its share of a batch in, one after the other: less memory, more time."""
 

@@ -33,32 +33,34 @@ LABEL_OFFSET = 4
 class PretrainParams:
     """One iteration of pre-training (params.yaml: `pretrain.iterations.<name>`)."""
 
-    source: str
-    """What the clusters are made of: the shards (MFCC), or the model file of the iteration before."""
-    start: Literal["scratch", "source"]
+    source: str = ""
+    """What is clustered: MFCC (data/features), or features of the iteration before."""
+    start: Literal["scratch", "source"] = "scratch"
     """`scratch`, or `source`: begin with the weights of the iteration before."""
-    batch_frames: int
+    batch_frames: int = 0
     """Frames of a batch, padding included, in batches of clips of like length; 0: `optim.batch_clips` clips a batch."""
-    recompute: bool
+    recompute: bool = False
     """Compute the encoder's layers again in the backward pass: far less memory, a third more time, the same weights."""
     clusters: ClusterParams
     optim: OptimParams
-    masking: Literal["input", "feature"]
+    masking: Literal["input", "feature"] = "input"
     """Where masks act: on the inputs (the released fifth iteration), or on the fused features (the four before)."""
-    feature_grad_mult: float
+    feature_grad_mult: float = 0.1
     """Factor on the gradient that reaches the front ends: 0.1 in the release."""
-    audio_mask_prob: float
-    audio_mask_length: int
-    video_mask_prob: float
-    video_mask_length: int
-    modality_dropout: float
+    audio_mask_prob: float = 0.8
+    """Share of the frames whose audio is masked, in stretches of `audio_mask_length`."""
+    audio_mask_length: int = 10
+    video_mask_prob: float = 0.3
+    """The same of the lips."""
+    video_mask_length: int = 5
+    modality_dropout: float = 0.5
     """Probability that a batch loses one modality."""
-    audio_dropout: float
+    audio_dropout: float = 0.5
     """Given that, probability that it is the audio."""
-    noise: NoiseParams
-    alpha: float
+    noise: NoiseParams = NoiseParams()
+    alpha: float = 1.0
     """Weight of the unmasked frames in eq. 3: 1 for Large, 0 for Base (peers)."""
-    feature_penalty: float
+    feature_penalty: float = 10.0
     """Weight of the mean square of the front ends' features: 10 in the release."""
 
 
@@ -67,6 +69,7 @@ class PretrainSection:
     """Pre-training: the corpora, and one entry an iteration (params.yaml: `pretrain`)."""
 
     corpora: tuple[str, ...]
+    """Corpora whose training splits are learnt from; the same wherever a training names some."""
     iterations: dict[str, PretrainParams]
 
 

@@ -30,7 +30,9 @@ class ProbeParams:
 
     n_clusters: int
     n_init: int
+    """Beginnings of k-means, of which the best is kept."""
     batch_frames: int
+    """Frames of a batch of k-means."""
 
 
 @dataclass(frozen=True)

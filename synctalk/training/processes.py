@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from synctalk.errors import UserError
 from synctalk.runtime.device import set_threads, torch_device
-from synctalk.runtime.jobs import scratch
+from synctalk.runtime.scratch import scratch
 
 BUCKET_ELEMENTS = 2**24
 """Gradient elements that are sent at a time."""
@@ -124,7 +124,7 @@ def same_weights(modules: Iterable[nn.Module]) -> None:
 
 @contextmanager
 def shared_scratch(stage: str, *parts: object) -> Iterator[Path]:
-    """`jobs.scratch`, taken by the first process and used by all."""
+    """`scratch`, taken by the first process and used by all."""
     if n_processes() == 1:
         with scratch(stage, *parts) as folder:
             yield folder

@@ -30,21 +30,21 @@ MIN_BLUR = 0.4
 class SyncNetParams:
     """The judge of synchronisation (params.yaml: `syncnet`)."""
 
-    checkpoint: str
+    checkpoint: str = ""
     """Published weights to take as they are (`syncnet_v2.model`); "" trains the judge here."""
     view: View
-    """What it sees: `frame` (the whole frame: Wav2Lip's protocol for LRS, as the paper), `tracked` (SyncNet's own crop
-    for footage in the wild), or our `face` or `mouth` crops.
+    """What it sees: the whole `frame`, SyncNet's own crop `tracked`, or our crops `face` or `mouth`. `frame` is
+    Wav2Lip's protocol for LRS, as in the paper; `tracked` is for footage in the wild.
     """
     model: SyncNetConfig
     corpora: tuple[str, ...]
     optim: OptimParams
-    clip_frames: int
+    clip_frames: int = 36
     """Frames cut from each clip of a batch; shorter clips are not taken."""
-    max_shift: int
+    max_shift: int = 15
     """Shifts that compete in training, frames."""
-    augment: bool
-    """Vary position, size, light and noise of pictures and audio, so that the judge carries over to other footage."""
+    augment: bool = True
+    """Vary position, size, light and noise, so that the net carries over to other footage."""
 
 
 def vary_pictures(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

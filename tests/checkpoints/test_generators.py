@@ -21,9 +21,9 @@ def turned(faces: torch.Tensor) -> torch.Tensor:
 
 def made_by(model: FaceGenerator, faces: torch.Tensor) -> torch.Tensor:
     torch.manual_seed(1)
-    sound = torch.randn(1, 6, 80, 16) if model.audio_kind == "mel" else torch.randn(1, 6, 104)
+    audio = torch.randn(1, 6, 80, 16) if model.audio_kind == "mel" else torch.randn(1, 6, 104)
     with torch.no_grad():
-        return model.make(model.encode_audio(sound, None, torch.tensor([1, 4])).embedding, faces)
+        return model.make(model.encode_audio(audio, None, torch.tensor([1, 4])).embedding, faces)
 
 
 @pytest.mark.parametrize("imported", [False, True])

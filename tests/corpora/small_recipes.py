@@ -1,4 +1,4 @@
-"""The recipes of params.yaml, cut down for tests."""
+"""The recipes of the look-alikes, cut down for tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from synctalk.corpora.synthetic.recipe import PerSplit, SyntheticCorpus
-from synctalk.params.read import load
+from synctalk.params.read import RECIPES, read_yaml, validate
 
 LAYOUTS = ("lrs2", "lrs3", "voxceleb2", "grid", "folder")
 
@@ -18,8 +18,8 @@ def per_split(pretrain: int = 0, train: int = 0, val: int = 0, test: int = 0) ->
 
 @cache
 def recipe_of(name: str) -> SyntheticCorpus:
-    """The recipe called `name` as it stands in params.yaml; that of a layout which is not there, after LRS2's."""
-    recipes = load("synthetic", dict[str, SyntheticCorpus], Path(__file__).parents[2] / "params.yaml")
+    """The recipe called `name` as it stands in data/synthetic; that of a layout which is not there, after LRS2's."""
+    recipes = validate(read_yaml(Path(__file__).parents[2] / RECIPES), dict[str, SyntheticCorpus], "")
     if name in recipes:
         return recipes[name]
     return replace(recipes["lrs2"], layout=name, seed=10 + LAYOUTS.index(name))

@@ -11,8 +11,9 @@ import pytest
 from synctalk.corpora import grid, lrs3
 from synctalk.corpora.layouts import READERS, read_corpus
 from synctalk.corpora.listing import Reading, segment_id
-from synctalk.corpora.records import Clip, Rejected, Word, read_clips, read_rejected, write_clips, write_rejected
+from synctalk.corpora.records import Clip, Word, read_clips, write_clips
 from synctalk.errors import Reason, UserError
+from synctalk.rejected import Rejected, read_rejected, write_rejected
 
 TEXT = "Text:  OH NO\nConf:  5\n"
 
@@ -35,7 +36,7 @@ def drops_of(read: Reading) -> list[tuple[str, Reason, str]]:
 
 
 def pair(clip_id: str, text: str = TEXT) -> dict[str, str]:
-    """The files of a clip with sound inside."""
+    """The files of a clip with audio inside."""
     return {f"{clip_id}.mp4": "", f"{clip_id}.txt": text}
 
 
@@ -120,17 +121,17 @@ def test_a_published_track_is_attached(tmp_path: Path, layout: str) -> None:
 def test_videos_may_be_links_to_another_place(tmp_path: Path, layout: str) -> None:
     plant(tmp_path / "disk", {"a.mp4": "", "a.m4a": ""})
     root = plant(tmp_path / "corpus", {"test.txt": "1/00001\n", "main/1/00001.txt": TEXT, "test/1/00001.txt": TEXT})
-    places = {
+    names = {
         "lrs2": ["main/1/00001.mp4"],
         "lrs3": ["test/1/00001.mp4"],
         "voxceleb2": ["test/mp4/id1/a/00001.mp4", "test/aac/id1/a/00001.m4a"],
         "folder": ["1/00001.mp4"],
     }
-    for place in places[layout]:
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(tmp_path / "disk" / f"a{Path(place).suffix}", root / place)
+    for name in names[layout]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(tmp_path / "disk" / f"a{Path(name).suffix}", root / name)
     read = read_corpus(layout, root)
-    assert [clip.video for clip in read.clips] == places[layout][:1]
+    assert [clip.video for clip in read.clips] == names[layout][:1]
     assert read.rejected == ()
 
 

@@ -62,7 +62,7 @@ class Planting:
         shutil.copy(self.root / source, self.root / target)
 
     def mute(self, relative: str) -> None:
-        """Put pictures without sound in a video's place."""
+        """Put pictures without audio in a video's place."""
         (self.root / relative).parent.mkdir(parents=True, exist_ok=True)
         write_video(self.root / relative, np.zeros((10, 64, 64, 3), np.uint8))
 
@@ -238,7 +238,7 @@ def test_voxceleb2(planting: Planting) -> None:
     copy("dev/mp4/id00903/ccccccccccc/00003", Reason.EMPTY_FILE)
     planting.write("dev/aac/id00903/ccccccccccc/00003.m4a", "")
     copy("dev/mp4/id00903/ccccccccccc/00004", Reason.UNDECODABLE)
-    planting.write("dev/aac/id00903/ccccccccccc/00004.m4a", "no sound " * 500)
+    planting.write("dev/aac/id00903/ccccccccccc/00004.m4a", "no audio " * 500)
     planting.write("dev/mp4/id00903/ccccccccccc/._00001.mp4", "left behind by another system")
 
     index = indexed("voxceleb2", planting.root, MAX_SEGMENT_S)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from synctalk.corpora.listing import segment_id
-from synctalk.corpora.records import Clip, Rejected, Word
+from synctalk.corpora.records import Clip, Word
 from synctalk.corpora.segments import MARGIN_S, cut_clip, split_words
 from synctalk.errors import ClipError, Reason
+from synctalk.rejected import Rejected
 from synctalk.shards.write import sample_key
 from synctalk.timebase import FPS
 

@@ -20,7 +20,7 @@ from small_recipes import LAYOUTS, cut, per_split, recipe_of, small
 from synctalk.corpora import grid, lrs3
 from synctalk.corpora.layouts import read_corpus
 from synctalk.corpora.phones import PHONEME_SCHEMA, PHONEMES
-from synctalk.corpora.records import SPLITS, Clip, read_table
+from synctalk.corpora.records import SPLITS, Clip
 from synctalk.corpora.synthetic import synthesize as maker
 from synctalk.corpora.synthetic.grammar import WORDS
 from synctalk.corpora.synthetic.perform import draw_recording, draw_speaker, frames_of, perform, track_of
@@ -31,6 +31,7 @@ from synctalk.corpora.synthetic.synthesize import synthesize
 from synctalk.corpora.transcript import parse_transcript
 from synctalk.errors import Reason, UserError
 from synctalk.media import probe, read_audio, read_video
+from synctalk.parquet import read_table
 from synctalk.timebase import FPS, SAMPLE_RATE, n_samples
 
 OFFICIAL = {
@@ -183,8 +184,8 @@ def test_files_hold_what_was_performed(made: dict[str, Path], name: str) -> None
     assert decoded.shape == rendered.shape == (n_frames, recipe.size, recipe.size, 3)
     assert np.abs(decoded.astype(int) - rendered).mean() < 5  # H.264
     start_s = probe(made[name] / clip.video).video.start_s  # type: ignore[union-attr]  # it has video
-    heard = read_audio(made[name] / clip.audio, start_s)[: len(performance.pcm)].astype(float)
-    assert np.corrcoef(heard, performance.pcm[: len(heard)])[0, 1] > 0.97  # AAC, MP2
+    decoded = read_audio(made[name] / clip.audio, start_s)[: len(performance.pcm)].astype(float)
+    assert np.corrcoef(decoded, performance.pcm[: len(decoded)])[0, 1] > 0.97  # AAC, MP2
 
 
 def test_sound_starts_with_the_first_phone() -> None:
@@ -225,9 +226,9 @@ def test_speakers_places_and_voices_differ_within_and_between_corpora() -> None:
     assert len({person.identity for person in people}) == len(people)
     assert len({person.voice for person in people}) > 0.9 * len(people)
     assert {person.identity.female for person in people} == {True, False}
-    takes = [draw_recording(recipe_of("lrs2"), 0, take) for take in range(3)]
-    assert len({take.identity for take in takes}) == 1
-    assert len({take.light for take in takes}) == 3
+    recordings = [draw_recording(recipe_of("lrs2"), 0, number) for number in range(3)]
+    assert len({recording.identity for recording in recordings}) == 1
+    assert len({recording.light for recording in recordings}) == 3
 
 
 def test_a_seed_is_another_corpus() -> None:

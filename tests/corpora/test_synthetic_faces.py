@@ -14,7 +14,7 @@ from synctalk.corpora.synthetic.eyes import LID_LEVELS
 from synctalk.corpora.synthetic.perform import Performance, draw_recording, frames_of, perform, track_of
 from synctalk.corpora.synthetic.plan import plan
 from synctalk.corpora.synthetic.recipe import Range
-from synctalk.corpora.synthetic.render import FaceTrack, render
+from synctalk.corpora.synthetic.render import DrawnTrack, render
 from synctalk.corpora.synthetic.stage import build_stage
 from synctalk.faces.detect import DetectorParams, make_detector
 from synctalk.faces.track import Detection, iou
@@ -24,7 +24,7 @@ N_SPEAKERS = 4
 """Speakers of each corpus whose landmarks are looked at."""
 
 
-def frames_with(name: str, speaker: int, iris: float, lips: float) -> tuple[np.ndarray, Performance, FaceTrack]:
+def frames_with(name: str, speaker: int, iris: float, lips: float) -> tuple[np.ndarray, Performance, DrawnTrack]:
     """A few frames of a speaker whose irises and lips have these grey levels; frame 0 is at rest, lids open."""
     recipe = recipe_of(name)
     performance = perform(recipe, speaker, 0, 0)

@@ -32,8 +32,8 @@ def waves(n_frames: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("corpus")
-    sound = np.random.default_rng(0).integers(-8000, 8000, n_samples(N)).astype(np.int16)
-    write_video(root / "long.mp4", waves(N), audio=sound, lossless=True, gop=25)
+    audio = np.random.default_rng(0).integers(-8000, 8000, n_samples(N)).astype(np.int16)
+    write_video(root / "long.mp4", waves(N), audio=audio, lossless=True, gop=25)
     moved = np.arange(N, dtype=np.float32)[:, None] * 0.2
     boxes = np.concatenate([40 + moved, 40 + moved, 120 + moved, 130 + moved], 1)
     np.savez(root / "long.npz", boxes=boxes, landmarks=FACE[None] + moved[:, None])

@@ -43,11 +43,11 @@ def test_log_filterbank_is_the_peers(shared: Path, clip: str) -> None:
 
 @pytest.mark.parametrize("n_samples", [1, 399, 400, 401, 560, 561, 16_000, 16_080, 16_081])
 def test_mfcc_of_pieces_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch, n_samples: int) -> None:
-    sound = np.random.default_rng(0).integers(-9000, 9000, n_samples).astype(np.int16)
-    whole = python_speech_features.mfcc(sound, 16_000).T
+    audio = np.random.default_rng(0).integers(-9000, 9000, n_samples).astype(np.int16)
+    whole = python_speech_features.mfcc(audio, 16_000).T
     for piece in (1, 2, 7, 98, 99, 100):
         monkeypatch.setattr(sys.modules["synctalk.features.mfcc"], "PIECE_WINDOWS", piece)
-        np.testing.assert_allclose(mfcc(sound), whole, atol=1e-9)
+        np.testing.assert_allclose(mfcc(audio), whole, atol=1e-9)
 
 
 @pytest.mark.parametrize("clip", CLIPS)
@@ -249,7 +249,7 @@ def test_what_a_network_hears_is_what_the_shards_hold() -> None:
     stored = extract_features(pcm, 0, 50, ("fbank", "mel"))
     np.testing.assert_array_equal(audio_input("fbank", stored["fbank"], 50), normalise_fbank(stored["fbank"]))
     np.testing.assert_array_equal(audio_input_of_pcm("fbank", pcm)[:50], audio_input("fbank", stored["fbank"], 50))
-    # the last 0.2 s of a clip hear one window; a sound's own end may lie a column later
+    # the last 0.2 s of a clip hear one window; an audio's own end may lie a column later
     np.testing.assert_array_equal(audio_input_of_pcm("mel", pcm)[:45], audio_input("mel", stored["mel"], 50)[:45])
 
 

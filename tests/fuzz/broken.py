@@ -72,7 +72,7 @@ def noise_frames() -> np.ndarray:
     return rng.integers(0, 256, (N_FRAMES, SIDE // 8, SIDE // 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
 
 
-def noise_sound() -> np.ndarray:
+def noise_audio() -> np.ndarray:
     return np.random.default_rng(1).normal(0, 3000, N_FRAMES * RATE // 25).astype(np.int16)
 
 
@@ -82,9 +82,8 @@ def encoded(
     audio: str = "aac",
     mux: dict[str, str] | None = None,
     n_frames: int = N_FRAMES,
-    sound: bool = True,
 ) -> bytes:
-    """A clip of noise in a container of the name."""
+    """A clip of noise in a container of the name; without audio where its codec is ""."""
     rate = 48_000 if audio in ("libopus", "mp2") else RATE
     with (
         tempfile.NamedTemporaryFile() as made,
@@ -93,17 +92,17 @@ def encoded(
         quick = {"preset": "ultrafast", "threads": "1"} if video == "libx264" else {}
         pictures: Any = file.add_stream(video, rate=25, options=quick)
         pictures.width, pictures.height, pictures.pix_fmt = SIDE, SIDE, "yuv420p"
-        heard: Any = file.add_stream(audio, rate=rate, layout="mono") if sound else None
+        spoken: Any = file.add_stream(audio, rate=rate, layout="mono") if audio else None
         for image in noise_frames()[:n_frames]:
             file.mux(pictures.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         file.mux(pictures.encode(None))
-        if heard is not None:
-            resampler = av.AudioResampler(format=heard.codec_context.format, layout="mono", rate=rate)
-            frame = av.AudioFrame.from_ndarray(noise_sound()[None], format="s16", layout="mono")
+        if spoken is not None:
+            resampler = av.AudioResampler(format=spoken.codec_context.format, layout="mono", rate=rate)
+            frame = av.AudioFrame.from_ndarray(noise_audio()[None], format="s16", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
             for part in (*resampler.resample(frame), *resampler.resample(None)):
-                file.mux(heard.encode(part))
-            file.mux(heard.encode(None))
+                file.mux(spoken.encode(part))
+            file.mux(spoken.encode(None))
         file.close()
         return Path(made.name).read_bytes()
 
@@ -210,7 +209,7 @@ def videos(n: int) -> list[Broken]:
         by_hand = [("video huge size", data) for data in huge(whole["mp4"], whole["mkv"], whole["avi"])]
         by_hand += [("no video", data) for data in strangers(rng).values()]
         by_hand += [("zero frames", encoded("mp4", n_frames=0)), ("zero frames", encoded("matroska", n_frames=0))]
-        by_hand += [("zero frames", encoded("mp4", n_frames=0, sound=False)), ("no sound", encoded("mp4", sound=False))]
+        by_hand += [("zero frames", encoded("mp4", n_frames=0, audio="")), ("no audio", encoded("mp4", audio=""))]
         by_hand += [("one frame", encoded(kind, n_frames=1)) for kind in ("mp4", "matroska", "avi", "mpegts")]
         for kind, data in by_hand[:: 1 if n > 1 else 6]:
             yield kind, "clip.mp4", data
@@ -218,18 +217,18 @@ def videos(n: int) -> list[Broken]:
     return numbered(made())
 
 
-def sounds(n: int) -> list[Broken]:
-    """`n` of each damage to sound files, as VoxCeleb2 has them beside its videos."""
+def audio_files(n: int) -> list[Broken]:
+    """`n` of each damage to audio files, as VoxCeleb2 has them beside its videos."""
     rng = random.Random(SEED + 4)
 
     def made() -> Iterator[tuple[str, str, bytes]]:
         for suffix in ("m4a", "wav"):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"clip.{suffix}"
-                write_audio(path, noise_sound())
+                write_audio(path, noise_audio())
                 data = path.read_bytes()
             for how, broken in damaged(data, n, rng):
-                yield f"sound {how}", f"clip.{suffix}", broken
+                yield f"audio {how}", f"clip.{suffix}", broken
 
     return numbered(made())
 

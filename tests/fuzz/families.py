@@ -20,8 +20,10 @@ from shards.test_round_trip import sample
 from torch import nn
 
 from synctalk.checkpoints import save
-from synctalk.corpora.records import Rejected, write_clips, write_rejected, write_table
+from synctalk.corpora.records import write_clips
 from synctalk.errors import Reason
+from synctalk.parquet import write_table
+from synctalk.rejected import Rejected, write_rejected
 from synctalk.shards.records import CROP_SCHEMA, crop_to_row
 from synctalk.shards.write import write_shards
 from synctalk.training.loop import TrainState
@@ -92,7 +94,7 @@ def families(folder: Path, n: int) -> dict[str, Family]:
         return broken.files(name.split(".")[0], {name: data}, n, seed)
 
     return {
-        "sound": Family(uses.sound, broken.sounds(n)),
+        "audio": Family(uses.audio, broken.audio_files(n)),
         "text": Family(uses.text, broken.texts(n)),
         "lists": Family(uses.listing, broken.lists(n)),
         "params": Family(uses.params, broken.params_files(n, (ROOT / "params.yaml").read_bytes())),

@@ -22,7 +22,7 @@ from synctalk.errors import ClipError, Reason, UserError
 
 WHOLE, SOME = 3, 1
 CLOSED_SET = {READ, "UserError", *(reason.value for reason in Reason)}
-HOPELESS = ("no video", "zero frames", "no sound", "one frame", "params no YAML", "text encoding")
+HOPELESS = ("no video", "zero frames", "no audio", "one frame", "params no YAML", "text encoding")
 """Kinds of which none can be used."""
 MAY_BE_EMPTY = ("manifest", "filelist")
 """A manifest of no files, a list of no pairs."""
@@ -32,7 +32,7 @@ MAY_BE_EMPTY = ("manifest", "filelist")
 def one_clip_at_most_10_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("SYNCTALK_CLIP_LIMIT_S", "10")
     monkeypatch.setenv("SYNCTALK_WORKERS", "2")
-    monkeypatch.setattr("synctalk.runtime.jobs.STATE_DIR", tmp_path / "state")
+    monkeypatch.setattr("synctalk.runtime.scratch.STATE_DIR", tmp_path / "state")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -15,15 +15,16 @@ from fuzz.broken import N_FRAMES, Broken
 from root import ROOT
 
 from pipeline import crop, index
-from synctalk.corpora.records import ClipTable, Rejected, read_rejected
+from synctalk.corpora.records import ClipTable
 from synctalk.errors import ClipError, Reason, UserError
+from synctalk.rejected import Rejected, read_rejected
 from synctalk.runtime.parts import REJECTED
 from synctalk.runtime.workers import Lost, WorkerPool
 
 LIMIT_S = 10.0
 READ = "read"
 """An input whose damage shows in nothing that is read."""
-ROLE = "lrs2"
+CORPUS = "lrs2"
 NO_ANSWER = {Reason.CRASHED, Reason.TIMED_OUT}
 
 
@@ -100,15 +101,15 @@ def stages_on(folder: Path, inputs: list[Broken]) -> Counter[tuple[str, str]]:
         AssertionError: a clip is lost, is in two places, or hung or killed its process; a file was changed.
     """
     params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
-    params["corpora"][ROLE] |= {"root": "raw", "depends_on": "raw", "layout": "lrs2", "detector": "tracks"}
+    params["corpora"][CORPUS] |= {"root": "raw", "depends_on": "raw", "layout": "lrs2", "detector": "tracks"}
     params["index"]["min_keep_rate"] = params["crop"]["min_keep_rate"] = 0.0
     (folder / "params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     root, listed, crops = folder / "raw", folder / "index", folder / "crops"
     by_id = write_corpus(root, inputs)
     files = sorted(path for path in root.rglob("*") if path.is_file())
     before = digests(files)
-    index.main(ROLE, root, listed)
-    crop.main(ROLE, root, listed, crops)
+    index.main(CORPUS, root, listed)
+    crop.main(CORPUS, root, listed, crops)
     assert digests(files) == before
     indexed = set(ClipTable(listed / "clips.parquet").ids())
     dropped: list[Rejected] = [*read_rejected(listed / REJECTED), *read_rejected(crops / REJECTED)]

@@ -14,7 +14,7 @@ from synctalk.checkpoints.load import found_kinds, kind_of, load, metadata_of
 from synctalk.checkpoints.typed import load_generator
 from synctalk.corpora.layouts import read_corpus
 from synctalk.corpora.manifest import changes, read_manifest
-from synctalk.corpora.records import ClipTable, iter_rows, read_rejected
+from synctalk.corpora.records import ClipTable
 from synctalk.corpora.transcript import read_align, read_transcript
 from synctalk.errors import ClipError, UserError
 from synctalk.evaluation.videos.pairs import match_crossed
@@ -22,6 +22,8 @@ from synctalk.faces.detect import read_published_track
 from synctalk.features.tokens import Tokenizer, Units
 from synctalk.media import read_audio
 from synctalk.params.schema import check
+from synctalk.parquet import iter_rows
+from synctalk.rejected import read_rejected
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, row_to_crop
 from synctalk.shards.stream import read_stretch
@@ -55,7 +57,7 @@ def params(path: Path) -> None:
     check(path)
 
 
-def sound(path: Path) -> None:
+def audio(path: Path) -> None:
     read_audio(path)
 
 

@@ -1,4 +1,4 @@
-"""Print, for every group of kinds of footage, how far picture and sound are apart at worst after decoding.
+"""Print, for every group of kinds of footage, how far picture and audio are apart at worst after decoding.
 
 PYTHONPATH=. python tests/media/offsets.py
 """

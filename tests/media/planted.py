@@ -43,10 +43,10 @@ class Kind:
         rotation: degrees by which players are told to turn the stored picture, counter-clockwise.
         mirrored: and then to mirror it left to right.
         aspect: width of a pixel over its height.
-        audio, rate, layout, sample_fmt: encoder of the sound; "" for none.
-        audio_s: length of the sound; None: as long as the pictures.
-        hole_s: packets of sound that begin in this stretch are lost.
-        jitter_s: added to the time stamps of the sound's packets, in turn.
+        audio, rate, layout, sample_fmt: encoder of the audio; "" for none.
+        audio_s: length of the audio; None: as long as the pictures.
+        hole_s: packets of audio that begin in this stretch are lost.
+        jitter_s: added to the time stamps of the audio's packets, in turn.
         mux: options of the container.
         seconds: length of the pictures.
     """
@@ -162,7 +162,7 @@ def _sound(kind: Kind, seconds: float, clicks_s: list[float]) -> NDArray[np.floa
 
 
 def _channels(pcm: NDArray[np.float64], layout: str) -> NDArray[np.float32]:
-    """Mono sound in every channel, and in surround in the centre only, [channels, n]."""
+    """Mono audio in every channel, and in surround in the centre only, [channels, n]."""
     names = [channel.name for channel in av.AudioLayout(layout).channels]
     gains = np.asarray([float(name == "FC") if "FC" in names else 1.0 for name in names])
     return (gains[:, None] * pcm).astype(np.float32)
@@ -257,7 +257,7 @@ def _write_sound(container: Any, stream: Any, kind: Kind, pcm: NDArray[np.float6
 
 
 def measure(path: Path, planted: Planted, audio: Path | None = None) -> Measured:
-    """Decode `path` (and sound of a file of its own) by synctalk.media and compare with what was planted."""
+    """Decode `path` (and audio of a file of its own) by synctalk.media and compare with what was planted."""
     info = probe(path)
     stream = require_video(info)
     images = list(iter_frames(path, np.arange(stream.n_frames), stream))

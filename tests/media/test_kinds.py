@@ -102,7 +102,7 @@ GROUPS = {
         "odd size vp9": replace(WEBM, size=(321, 241)),
         "wide pixels": replace(MP4, aspect=Fraction(4, 3)),
     },
-    "sound": {
+    "audio": {
         "mono 16 kHz": replace(MP4, rate=16_000, layout="mono"),
         "8 kHz": replace(MP4, rate=8000, layout="mono"),
         "22.05 kHz": replace(MP4, rate=22_050),
@@ -119,8 +119,8 @@ GROUPS = {
         "mp3": replace(MP4, audio="libmp3lame"),
         "opus": replace(MP4, audio="libopus"),
         "vorbis": replace(MKV, audio="vorbis"),
-        "sound ends early": replace(MP4, audio_s=1.7),
-        "sound ends late": replace(MP4, audio_s=4.0),
+        "audio ends early": replace(MP4, audio_s=1.7),
+        "audio ends late": replace(MP4, audio_s=4.0),
     },
     "packets lost, time stamps unsteady": {
         "hole": replace(MP4, hole_s=(1.05, 1.3)),
@@ -176,8 +176,8 @@ def test_sound_in_a_file_of_its_own_starts_with_the_video(tmp_path: Path, suffix
     }
     container, codec = codecs[suffix]
     planted = make(tmp_path / "clip.mp4", replace(MP4, audio=""))
-    make(tmp_path / f"sound{suffix}", Kind(container=container, video="", audio=codec, layout="mono"))
-    found = measure(tmp_path / "clip.mp4", planted, tmp_path / f"sound{suffix}")
+    make(tmp_path / f"audio{suffix}", Kind(container=container, video="", audio=codec, layout="mono"))
+    found = measure(tmp_path / "clip.mp4", planted, tmp_path / f"audio{suffix}")
     assert abs(found.click_s) < LIMIT_S
 
 
@@ -233,6 +233,6 @@ def test_a_stretch_is_a_slice_of_the_whole(tmp_path: Path) -> None:
         part = read_video(path, info, slice(start, stop))
         np.testing.assert_array_equal(part.frames, video.frames[start:stop])
         np.testing.assert_array_equal(part.source_index, video.source_index[start:stop])
-        sound = read_audio(path, origin_s, start_s=start / 25, stop_s=None if stop is None else stop / 25)
-        np.testing.assert_array_equal(sound, pcm[640 * start : None if stop is None else 640 * stop])
+        audio = read_audio(path, origin_s, start_s=start / 25, stop_s=None if stop is None else stop / 25)
+        np.testing.assert_array_equal(audio, pcm[640 * start : None if stop is None else 640 * stop])
     assert len(read_audio(path, origin_s, start_s=99.0)) == 0

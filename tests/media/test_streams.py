@@ -47,11 +47,11 @@ def mux_together(path: Path, *parts: tuple[Path, str, int], container: str = "ma
 
 
 def test_cover_art_is_no_video(tmp_path: Path) -> None:
-    make(tmp_path / "sound.m4a", Kind(container="ipod", video="", layout="mono"))
+    make(tmp_path / "audio.m4a", Kind(container="ipod", video="", layout="mono"))
     make(tmp_path / "cover.mkv", replace(MKV, video="mjpeg", pix_fmt="yuvj420p", audio="", seconds=0.04), (0.0,))
     cover, default = int(av.stream.Disposition.attached_pic), int(av.stream.Disposition.default)
     path = tmp_path / "song.m4a"
-    parts = [(tmp_path / "cover.mkv", "video", cover), (tmp_path / "sound.m4a", "audio", default)]
+    parts = [(tmp_path / "cover.mkv", "video", cover), (tmp_path / "audio.m4a", "audio", default)]
     mux_together(path, *parts, container="mp4")
     with av.open(str(path)) as container:
         assert len(container.streams.video) == 1
@@ -157,7 +157,7 @@ def test_pictures_do_not_move_where_some_are_missing(tmp_path: Path) -> None:
 
 def test_broken_time_stamps_do_not_become_hours_of_silence(tmp_path: Path) -> None:
     make(tmp_path / "far.mkv", replace(MKV, audio="pcm_s16le", jitter_s=(*[0.0] * 40, *[90_000.0] * 100)))
-    with pytest.raises(ClipError, match=r"no sound for 9\d{4} s") as error:
+    with pytest.raises(ClipError, match=r"no audio for 9\d{4} s") as error:
         read_audio(tmp_path / "far.mkv")
     assert error.value.reason == Reason.UNDECODABLE
     times_s = (*(n / 25 for n in range(40)), *(90_000 + n / 25 for n in range(10)))
@@ -263,7 +263,7 @@ def test_memory_of_decoding_does_not_grow_with_length(tmp_path: Path) -> None:
         assert len(read_audio(path, start_s=seconds - 1, stop_s=seconds)) == 16_000
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 300_000  # a minute of sound is 1.9 MB, a second of these pictures 1.4 MB
+    assert peaks[1] < peaks[0] + 300_000  # a minute of audio is 1.9 MB, a second of these pictures 1.4 MB
 
 
 def test_only_the_wanted_stretch_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

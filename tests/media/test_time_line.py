@@ -1,4 +1,4 @@
-"""Pictures and sound on one time line: flashes and clicks planted at the same moment come out at the same frame."""
+"""Pictures and audio on one time line: flashes and clicks planted at the same moment come out at the same frame."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def offsets_s(path: Path) -> list[float]:
     assert info.video is not None
     light = read_video(path, info).frames.mean((1, 2, 3))
     flashes = [i / FPS for i in range(1, len(light)) if light[i] > 120 >= light[i - 1]]
-    sound = np.abs(read_audio(path, info.video.start_s).astype(int)) > 6000
-    clicks = np.flatnonzero(sound & ~np.roll(sound, 1)) / SAMPLE_RATE
+    audio = np.abs(read_audio(path, info.video.start_s).astype(int)) > 6000
+    clicks = np.flatnonzero(audio & ~np.roll(audio, 1)) / SAMPLE_RATE
     assert len(flashes) == len(EVENTS_S)
     return [float(clicks[np.abs(clicks - flash).argmin()] - flash) for flash in flashes]
 
@@ -75,13 +75,13 @@ def mux_with_delay(path: Path, frames: list[np.ndarray], pcm: np.ndarray, video_
             frame.pts, frame.time_base = number + shift, Fraction(1, 25)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        sound = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
-        sound.sample_rate, sound.pts, sound.time_base = 16_000, 0, Fraction(1, 16_000)
-        container.mux(audio.encode(sound))
+        samples = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        samples.sample_rate, samples.pts, samples.time_base = 16_000, 0, Fraction(1, 16_000)
+        container.mux(audio.encode(samples))
         container.mux(audio.encode(None))
 
 
-def test_a_late_video_stream_does_not_shift_the_sound(tmp_path: Path) -> None:
+def test_a_late_video_stream_does_not_shift_the_audio(tmp_path: Path) -> None:
     frames, pcm = flash_and_click(Fraction(25), 2.4, 16_000)
     delay = 0.84
     path = tmp_path / "late.mkv"
@@ -106,8 +106,8 @@ def test_resampling_picks_the_nearest_frame_of_variable_rate_video(tmp_path: Pat
 @pytest.mark.parametrize("suffix", [".wav", ".m4a"])
 def test_written_sound_is_read_back_at_the_same_place(tmp_path: Path, suffix: str) -> None:
     _, pcm = flash_and_click(Fraction(25), 2.4, 16_000)
-    write_audio(tmp_path / f"sound{suffix}", pcm)
-    back = read_audio(tmp_path / f"sound{suffix}")
+    write_audio(tmp_path / f"audio{suffix}", pcm)
+    back = read_audio(tmp_path / f"audio{suffix}")
     first = int(np.flatnonzero(np.abs(back.astype(int)) > 6000)[0])
     assert abs(first - round(EVENTS_S[0] * 16_000)) <= 16
 
@@ -149,9 +149,9 @@ def test_times_that_cannot_be_written_are_refused(tmp_path: Path, pts_s: list[fl
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".m4a"])
-def test_no_audio_is_not_written(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(ValueError, match="no sound to write"):
-        write_audio(tmp_path / f"sound{suffix}", np.zeros(0, np.int16))
+def test_no_sound_is_not_written(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(ValueError, match="no audio to write"):
+        write_audio(tmp_path / f"audio{suffix}", np.zeros(0, np.int16))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -30,10 +30,10 @@ def test_flashes_and_clicks_are_read_back_where_they_were_written(tmp_path: Path
     assert (info.audio.sample_rate, info.audio.channels) == (44_100, 1)
     light = read_video(tmp_path / "clip.mpg").frames.mean((1, 2, 3))
     assert tuple(np.flatnonzero(light > 130)) == FLASHES
-    heard = read_audio(tmp_path / "clip.mpg", info.video.start_s)
+    decoded = read_audio(tmp_path / "clip.mpg", info.video.start_s)
     for flash in FLASHES:
         around = slice(n_samples(flash) - 1600, n_samples(flash) + 1600)
-        first = int(np.flatnonzero(np.abs(heard[around].astype(int)) > 6_000)[0]) - 1600
+        first = int(np.flatnonzero(np.abs(decoded[around].astype(int)) > 6_000)[0]) - 1600
         assert abs(first) / SAMPLE_RATE < 0.01
 
 

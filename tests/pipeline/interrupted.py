@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas  # noqa: F401  # the stages do it late: else a life would begin with it, and most kills fall there
 from small_corpus import stages
 
-from synctalk.runtime import jobs
+from synctalk.runtime import scratch
 from synctalk.runtime.workers import die_with_parent
 
 MAX_LIFE_S = 0.5
@@ -46,7 +46,7 @@ def main(folder: Path, seed: int) -> None:
     os.chdir(folder)
     out, journal = Path(str(seed)), Path(f"{seed}.journal")
     journal.mkdir()
-    jobs.STATE_DIR = Path(f"{seed}.state")
+    scratch.STATE_DIR = Path(f"{seed}.state")
     rng, longest = random.Random(seed), MAX_LIFE_S
     kills: Counter[str] = Counter()
     while True:
@@ -71,7 +71,7 @@ def main(folder: Path, seed: int) -> None:
             sys.exit("a stage failed")
         else:
             break
-    left = [path.name for path in jobs.STATE_DIR.rglob("*") if path.is_dir() and path.name != "scratch"]
+    left = [path.name for path in scratch.STATE_DIR.rglob("*") if path.is_dir() and path.name != "scratch"]
     print(json.dumps({"kills": kills, "left": left}))
 
 

@@ -23,7 +23,7 @@ SCREENER = SyncNetConfig(
 )
 
 
-READ = ("corpora", "index", "crop", "screener", "screen", "shards")
+READ = ("adam", "corpora", "index", "crop", "screener", "screen", "shards")
 """Sections that these stages read: parsing the whole file would be most of their work on a corpus so small."""
 
 

@@ -127,4 +127,4 @@ def test_every_script_has_a_listing_and_what_is_left_out_is_there(
     assert {"pipeline/train.py", "synctalk/losses/contrastive.py", "synctalk/models/generator.py"} <= set(train)
     assert not any(name.startswith(("synctalk/tables", "synctalk/study")) for name in train)
     assert all((ROOT / path).is_file() for path in INFRASTRUCTURE)
-    assert Path("synctalk/runtime/jobs.py") in import_closure(ROOT, Path("pipeline/train.py"))
+    assert Path("synctalk/runtime/scratch.py") in import_closure(ROOT, Path("pipeline/train.py"))

@@ -21,9 +21,10 @@ import pytest
 import yaml
 
 from pipeline import stage as stages
-from synctalk.corpora.records import Clip, read_clips, read_rejected, write_clips
+from synctalk.corpora.records import Clip, read_clips, write_clips
 from synctalk.errors import Reason
 from synctalk.media import write_video
+from synctalk.rejected import read_rejected
 
 PROJECT = Path(__file__).parents[2]
 CORPUS = "lrs2"

@@ -19,12 +19,13 @@ from small_corpus import CORPUS, digests, make_corpus, stages, write_params
 from small_disk import LINE, enlarge, small_disk
 from torch import nn
 
+from synctalk.atomic import publish, write_json
 from synctalk.checkpoints.safetensors_file import write_safetensors
-from synctalk.corpora.records import REJECTED_SCHEMA, write_table
 from synctalk.corpora.spill import Spill
 from synctalk.errors import no_room
 from synctalk.media import write_audio, write_mpeg, write_video
-from synctalk.runtime.jobs import publish, write_json
+from synctalk.parquet import write_table
+from synctalk.rejected import REJECTED_SCHEMA
 from synctalk.shards.write import write_shards
 from synctalk.training.loop import TrainState
 
@@ -34,8 +35,8 @@ ROOM_KIB = 200
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", ROOM_KIB) as place:
-        yield place
+    with small_disk(tmp_path / "disk", ROOM_KIB) as folder:
+        yield folder
 
 
 def noise(n_frames: int) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Killed at any moment, as often as chance has it, the stages end with the bytes of an uninterrupted run."""
+"""Killed at any moment, however often, the stages end with the bytes of an uninterrupted run."""
 
 from __future__ import annotations
 

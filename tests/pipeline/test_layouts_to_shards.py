@@ -10,7 +10,7 @@ import pytest
 from corpora.small_recipes import cut, per_split
 
 from synctalk.corpora.index import index_corpus
-from synctalk.corpora.records import Clip, read_clips, read_rejected
+from synctalk.corpora.records import Clip, read_clips
 from synctalk.corpora.synthetic.perform import draw_recording, frames_of, perform
 from synctalk.corpora.synthetic.plan import plan
 from synctalk.corpora.synthetic.stage import build_stage
@@ -21,6 +21,7 @@ from synctalk.faces.extract import CropParams
 from synctalk.features import align_to_video, stacked_log_fbank
 from synctalk.features.corpus import extract_corpus
 from synctalk.params.read import load
+from synctalk.rejected import read_rejected
 from synctalk.shards.corpus import ShardParams, pack_corpus
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.shards.screened import write_unscreened

@@ -13,21 +13,14 @@ import pytest
 from small_corpus import CORPUS, make_corpus, stages, write_params
 
 from synctalk.cli import app
-from synctalk.corpora.records import read_rejected
 from synctalk.errors import UserError
 from synctalk.params.read import load, load_entry
-from synctalk.planning import (
-    SERIAL,
-    Estimate,
-    Job,
-    Plan,
-    Sampling,
-    expand_mean,
-    expand_ratio,
-    list_corpus,
-    plan_corpus,
-    render,
-)
+from synctalk.planning.estimate import Estimate, expand_mean, expand_ratio
+from synctalk.planning.plan import SERIAL, CorpusCost, Sampling, StageCost, plan_corpus
+from synctalk.planning.render import render
+from synctalk.planning.settings import CorpusSettings
+from synctalk.planning.trial import list_corpus
+from synctalk.rejected import read_rejected
 from synctalk.shards.corpus import iter_index
 
 N_CLIPS = 14
@@ -50,13 +43,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def job_of(root: Path) -> Job:
+def settings_of(root: Path) -> CorpusSettings:
     from synctalk.corpora.params import CorpusParams
     from synctalk.faces.extract import CropParams
     from synctalk.shards.corpus import ShardParams
 
     corpus = replace(load_entry("corpora", CORPUS, CorpusParams), root=str(root))
-    return Job(corpus, load("crop", CropParams), load("shards", ShardParams))
+    return CorpusSettings(corpus, load("crop", CropParams), load("shards", ShardParams))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -98,18 +91,18 @@ def test_lists_are_counted_and_sampled_without_opening_a_video(tmp_path: Path) -
         (folder / f"{number:05d}.txt").write_text(f"Text:  CLIP {'ABCDEFGHIJ'[number % 10]}\n")
     names = [f"speaker/{number:05d}\n" for number in range(32)]
     (tmp_path / "train.txt").write_text("".join(names))
-    listing = list_corpus("lrs2", tmp_path, 10, seed=1)
-    assert (listing.n_clips, listing.n_rejected, len(listing.sample)) == (30, 2, 10)
+    lists = list_corpus("lrs2", tmp_path, 10, seed=1)
+    assert (lists.n_clips, lists.n_rejected, len(lists.sample)) == (30, 2, 10)
     (tmp_path / "train.txt").write_text("".join(reversed(names)))
-    assert list_corpus("lrs2", tmp_path, 10, seed=1).sample == listing.sample
-    assert list_corpus("lrs2", tmp_path, 5, seed=1).sample == listing.sample[:5]
-    assert list_corpus("lrs2", tmp_path, 10, seed=2).sample != listing.sample
+    assert list_corpus("lrs2", tmp_path, 10, seed=1).sample == lists.sample
+    assert list_corpus("lrs2", tmp_path, 5, seed=1).sample == lists.sample[:5]
+    assert list_corpus("lrs2", tmp_path, 10, seed=2).sample != lists.sample
     assert len(list_corpus("lrs2", tmp_path, 99, seed=1).sample) == 30
 
 
 def test_bytes_are_those_that_the_stages_write(corpus: Path, project: Path) -> None:
-    plan = plan_corpus(job_of(corpus), Sampling(n_tried=6, n_probed=10, seed=3), workers=4, machines=2)
-    everything = plan_corpus(job_of(corpus), Sampling(n_tried=N_CLIPS, n_probed=N_CLIPS, seed=3), 1, 1)
+    plan = plan_corpus(settings_of(corpus), Sampling(n_tried=6, n_probed=10, seed=3), workers=4, machines=2)
+    everything = plan_corpus(settings_of(corpus), Sampling(n_tried=N_CLIPS, n_probed=N_CLIPS, seed=3), 1, 1)
     out = project / "out"
     for stage in stages(corpus, out).values():
         stage()
@@ -130,7 +123,7 @@ def test_bytes_are_those_that_the_stages_write(corpus: Path, project: Path) -> N
 
 
 def test_hours_are_shared_by_the_workers_where_a_stage_is(corpus: Path, project: Path) -> None:
-    plan = plan_corpus(job_of(corpus), Sampling(n_tried=2, n_probed=4, seed=1), workers=4, machines=3)
+    plan = plan_corpus(settings_of(corpus), Sampling(n_tried=2, n_probed=4, seed=1), workers=4, machines=3)
     for stage, cost in plan.stages.items():
         assert cost.core_hours.value > 0, stage
         assert cost.hours.value == pytest.approx(cost.core_hours.value / (1 if stage in SERIAL else 12)), stage
@@ -148,7 +141,7 @@ def test_clips_that_the_stages_would_drop_cost_time_and_make_nothing(
     video = root / "main" / "00000" / "00001.mp4"
     video.unlink()
     video.touch()
-    plan = plan_corpus(job_of(root), Sampling(n_tried=4, n_probed=4, seed=1), 1, 1)
+    plan = plan_corpus(settings_of(root), Sampling(n_tried=4, n_probed=4, seed=1), 1, 1)
     assert plan.rejected == {"empty_file": 1}
     assert plan.n_samples == Estimate(3)
     out = project / "out"
@@ -161,7 +154,7 @@ def test_clips_that_the_stages_would_drop_cost_time_and_make_nothing(
         path.unlink()
         path.touch()
     with pytest.raises(UserError, match=r"none of the 4 clips that were tried can be read \(empty_file\)"):
-        plan_corpus(job_of(root), Sampling(n_tried=4, n_probed=4, seed=1), 1, 1)
+        plan_corpus(settings_of(root), Sampling(n_tried=4, n_probed=4, seed=1), 1, 1)
 
 
 def test_the_command_prints_a_table_or_json(
@@ -185,8 +178,7 @@ def test_what_is_missing_is_said_in_one_line(
     missing = str(project / "missing")
     other = ("--layout", "folder", "--root")
     assert (
-        run(monkeypatch, capsys)
-        == "error: plan: no corpus is named; give a role of params.yaml, or --layout and --root"
+        run(monkeypatch, capsys) == "error: plan: no corpus is named; give one of params.yaml, or --layout and --root"
     )
     assert f"{missing}: is not there" in run(monkeypatch, capsys, CORPUS, "--root", missing)
     assert "yunet.weights: is empty" in run(monkeypatch, capsys, *other, str(corpus))
@@ -196,10 +188,8 @@ def test_what_is_missing_is_said_in_one_line(
 
 
 def test_figures_are_in_units_that_a_person_reads() -> None:
-    from synctalk.planning import StageCost
-
     cost = StageCost(Estimate(48.0, 12.0), Estimate(0.25, 0.001), Estimate(2500.0))
-    plan = Plan(
+    plan = CorpusCost(
         n_clips=1_092_009, n_rejected=3, n_probed=200, n_tried=12, footage_hours=Estimate(2360.0, 70.8),
         n_samples=Estimate(1_080_000.0, 1.0), rejected={"no_face": 1}, workers=32, machines=1,
         stages={"crop": cost}, whole=cost, scratch_gigabytes=Estimate(0.5),

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from small_corpus import digests, make_corpus, write_params
 
-from synctalk.corpora.records import read_rejected
 from synctalk.errors import Reason, UserError
-from synctalk.runtime.jobs import map_ordered
+from synctalk.rejected import read_rejected
+from synctalk.runtime.mapping import map_ordered
 
 OBJECT_STORE = 80 * 2**20
 TESTS = Path(__file__).parents[1]

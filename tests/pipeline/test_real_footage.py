@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from indexed import indexed
 
-from synctalk.corpora.records import Clip, ClipTable, read_rejected, write_clips
+from synctalk.corpora.records import Clip, ClipTable, write_clips
 from synctalk.errors import ClipError, Reason, UserError
 from synctalk.faces.corpus import crop_corpus
 from synctalk.faces.crop import crop_face
@@ -22,6 +22,7 @@ from synctalk.faces.detect import make_detector
 from synctalk.faces.extract import CropParams, crop_clip
 from synctalk.features.corpus import extract_corpus
 from synctalk.params.read import load
+from synctalk.rejected import read_rejected
 from synctalk.shards.corpus import ShardParams, pack_corpus
 from synctalk.shards.read import Sample, ShardSet
 from synctalk.shards.screened import write_unscreened

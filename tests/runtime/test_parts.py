@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from synctalk.corpora.records import Rejected, read_rejected, read_table
 from synctalk.errors import ClipError, Reason, UserError
-from synctalk.runtime import jobs
+from synctalk.parquet import read_table
+from synctalk.rejected import Rejected, read_rejected
 from synctalk.runtime.parts import (
     PartStage,
     Row,
@@ -39,7 +39,7 @@ class Item:
 
 
 def load(number: int) -> list[Item]:
-    return [Item(f"{number}/{place}") for place in range(SIZE)]
+    return [Item(f"{number}/{index}") for index in range(SIZE)]
 
 
 def note(folder: Path, item: Item) -> int:
@@ -75,7 +75,7 @@ def stage(folder: Path) -> PartStage[Item]:
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "STATE_DIR", tmp_path / "state")
+    monkeypatch.setattr("synctalk.runtime.scratch.STATE_DIR", tmp_path / "state")
     monkeypatch.setenv("SYNCTALK_CLIP_LIMIT_S", "1")
 
 

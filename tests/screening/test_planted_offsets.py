@@ -15,11 +15,13 @@ import yaml
 from corpora.small_recipes import cut, per_split
 
 from pipeline import crop, features, index, screen, screener, shard
-from synctalk.corpora.records import Clip, ClipTable, read_rejected, read_table
+from synctalk.corpora.records import Clip, ClipTable
 from synctalk.corpora.synthetic.synthesize import synthesize
 from synctalk.features.pcm import pcm_from
 from synctalk.media import read_audio
 from synctalk.media.write import write_audio
+from synctalk.parquet import read_table
+from synctalk.rejected import read_rejected
 from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import SCREENING_SCHEMA

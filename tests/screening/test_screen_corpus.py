@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-from synctalk.corpora.records import Clip, ClipTable, read_rejected, read_table, write_clips, write_table
+from synctalk.corpora.records import Clip, ClipTable, write_clips
 from synctalk.errors import Reason, UserError
 from synctalk.evaluation.judges.syncnet import SyncEmbeddings
 from synctalk.features.corpus import extract_corpus
 from synctalk.features.pcm import pcm_from
 from synctalk.media.write import write_audio
 from synctalk.models.syncnet import n_windows
+from synctalk.parquet import read_table, write_table
+from synctalk.rejected import read_rejected
 from synctalk.runtime.parts import part_path
 from synctalk.screening import corpus as screening_corpus
 from synctalk.screening.corpus import screen_corpus

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from synctalk.corpora.records import Clip, ClipTable, write_clips, write_table
+from synctalk.corpora.records import Clip, ClipTable, write_clips
 from synctalk.errors import UserError
 from synctalk.features import mfcc
 from synctalk.media import read_audio
 from synctalk.media.write import write_audio
 from synctalk.params.read import load
+from synctalk.parquet import write_table
 from synctalk.runtime.parts import part_path
 from synctalk.screening.params import ScreenerParams
 from synctalk.screening.screener import Source, chosen, train_screener, training_samples

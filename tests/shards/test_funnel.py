@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from synctalk.corpora.records import Rejected, write_table
 from synctalk.errors import Reason
+from synctalk.parquet import write_table
+from synctalk.rejected import Rejected
 from synctalk.runtime.parts import part_path
 from synctalk.shards.funnel import STEPS, SyncFigures, face_widths, funnel, steps, sync_figures, write_plots
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA, Crop, IndexRow, crop_to_row
@@ -79,3 +80,40 @@ def test_plots_tell_of_all_parts_and_have_bars_where_nothing_fell(tmp_path: Path
 def test_plots_of_an_empty_corpus_are_empty(tmp_path: Path) -> None:
     write_plots(tmp_path, funnel([], [], NOTHING), NOTHING, [])
     assert (tmp_path / "face_sizes.csv").read_text() == "width_px,clips\n"
+
+
+def test_the_keep_rate_and_the_hours_of_several_splits() -> None:
+    kept = [
+        IndexRow(f"k{n}", "k", "k", split, "s", "", 0, 0, 25 * 60, "x.tar", 0, 0, "")
+        for n, split in enumerate(("val", "train", "train"))
+    ]
+    lost = [Rejected("b", "crop", Reason.NO_FACE, ""), Rejected("c", "index", Reason.NOT_LISTED, "")]
+    sync = SyncFigures(Counter({1: 1, -1: 1, 2: 1}), [1.0, 2.00049, 3.0], 0)
+    assert funnel(kept, lost, sync) == {
+        "clips": 5, "kept": 3, "keep_rate": 0.75, "kept_by_split": {"train": 2, "val": 1}, "hours": 3 / 60,
+        "rejected": {"no_face": 1, "not_listed": 1},
+        "steps": {"listed": 4, "readable": 4, "face": 3, "quality": 3, "sync": 3, "packed": 3},
+        "screening": {"measured": 3, "repaired": 0, "confidence": 2.0, "offset_within_1": 0.6667},
+    }  # fmt: skip
+    assert list(funnel(kept, lost, sync)["kept_by_split"]) == ["train", "val"]
+    assert list(funnel(kept, lost[::-1], sync)["rejected"]) == ["no_face", "not_listed"]
+
+
+def test_plots_are_written_anew_with_their_heads_and_unix_lines(tmp_path: Path) -> None:
+    folder = tmp_path / "results/corpora"
+    for n_clips in (7, 4):
+        sync = SyncFigures(Counter({-15: n_clips}), [1.0], 0)
+        write_plots(folder, {"steps": {"listed": n_clips}}, sync, [16.0, 15.9, 47.0])
+    assert (folder / "funnel.csv").read_bytes() == b"step,clips\nlisted,4\n"
+    assert (folder / "face_sizes.csv").read_bytes() == b"width_px,clips\n0,1\n16,1\n32,1\n"
+    offsets = (folder / "offsets.csv").read_bytes()
+    assert offsets.startswith(b"offset,clips\n-15,4\n-14,0\n")
+    assert offsets.endswith(b"\n15,0\n")
+
+
+def test_crops_of_one_offset_are_counted_together(tmp_path: Path) -> None:
+    crops, screening = tmp_path / "crops", tmp_path / "screening"
+    write_table(part_path(crops, 0), [crop_to_row(crop(name, 64)) for name in "abc"], CROP_SCHEMA)
+    write_table(part_path(screening, 0), [screened(name, -2, 4) for name in "abc"], SCREENING_SCHEMA)
+    found = sync_figures(crops, screening)
+    assert (found.offsets, found.confidences, found.n_repaired) == (Counter({-2: 3}), [3.0] * 3, 0)

@@ -77,8 +77,8 @@ def test_shards_and_neighbours_are_shuffled(folder: Path, shards: ShardSet) -> N
     # one lane shuffles within its buffer: neighbours of a shard come near each other, in another order
     first = [number for number in numbers if shards.file[number] == visited[0]]
     assert first != sorted(first)
-    places = [place for place, number in enumerate(numbers) if shards.file[number] == visited[0]]
-    assert max(places) - min(places) < 3 * len(places)
+    indices = [index for index, number in enumerate(numbers) if shards.file[number] == visited[0]]
+    assert max(indices) - min(indices) < 3 * len(indices)
 
 
 def test_streamed_samples_are_those_of_map_style(shards: ShardSet) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from synctalk.atomic import appearing, write_text
 from synctalk.corpora.folder import SPLIT_FILE
 from synctalk.corpora.listing import FACE_TRACKS
 from synctalk.corpora.phones import PhoneRow
 from synctalk.corpora.synthetic.perform import Performance, frames_of
 from synctalk.corpora.synthetic.plan import PlannedRecording
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
-from synctalk.corpora.synthetic.render import FaceTrack
+from synctalk.corpora.synthetic.render import DrawnTrack
 from synctalk.corpora.synthetic.stage import Stage
 from synctalk.corpora.transcript import FrameBox, Transcript, format_align, format_boxes, format_transcript
 from synctalk.corpora.voxceleb2 import ENGLISH
@@ -28,29 +28,20 @@ def phone_rows(clip_id: str, performance: Performance) -> list[PhoneRow]:
     return [PhoneRow(clip_id, p.name, p.start_s, p.end_s) for p in performance.phones]
 
 
-def _relative_boxes(track: FaceTrack, size: int) -> tuple[FrameBox, ...]:
+def _relative_boxes(track: DrawnTrack, size: int) -> tuple[FrameBox, ...]:
     return tuple(
         FrameBox(number, float(x1), float(y1), float(x2 - x1), float(y2 - y1))
         for number, (x1, y1, x2, y2) in enumerate(track.boxes / size)
     )
 
 
-def _write_text(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(content, encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
-
-
-def _write_track(path: Path, track: FaceTrack) -> None:
+def _write_track(path: Path, track: DrawnTrack) -> None:
     """numpy's npz has fixed dates inside: equal arrays give equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp.npz")
-    np.savez(temporary, boxes=track.boxes, landmarks=track.landmarks)
-    os.replace(temporary, path)
+    with appearing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, boxes=track.boxes, landmarks=track.landmarks)
 
 
-def _text_files(recipe: SyntheticCorpus, clip_id: str, performance: Performance, track: FaceTrack) -> dict[str, str]:
+def _text_files(recipe: SyntheticCorpus, clip_id: str, performance: Performance, track: DrawnTrack) -> dict[str, str]:
     """Text files of a clip: path inside the corpus -> content."""
     if recipe.layout == "folder":
         return {f"{clip_id}.txt": f"{performance.text}\n"}
@@ -75,10 +66,9 @@ def _text_files(recipe: SyntheticCorpus, clip_id: str, performance: Performance,
 
 
 def write_clip(
-    root: Path, recipe: SyntheticCorpus, clip_id: str, stage: Stage, performance: Performance, track: FaceTrack
+    root: Path, recipe: SyntheticCorpus, clip_id: str, stage: Stage, performance: Performance, track: DrawnTrack
 ) -> None:
-    """Write all files of one clip: video, sound, texts, face track."""
-    (root / clip_id).parent.mkdir(parents=True, exist_ok=True)
+    """Write all files of one clip: video, audio, texts, face track."""
     frames, separate = frames_of(stage, performance), recipe.layout == "voxceleb2"
     if recipe.layout == "grid":
         write_mpeg(root / f"{clip_id}.mpg", frames, performance.pcm)
@@ -86,11 +76,9 @@ def write_clip(
         audio = None if separate else performance.pcm
         write_video(root / f"{clip_id}.mp4", frames, audio=audio, crf=recipe.crf, preset=recipe.preset)
     if separate:
-        sound = root / f"{clip_id.replace('/mp4/', '/aac/', 1)}.m4a"
-        sound.parent.mkdir(parents=True, exist_ok=True)
-        write_audio(sound, performance.pcm)
+        write_audio(root / f"{clip_id.replace('/mp4/', '/aac/', 1)}.m4a", performance.pcm)
     for relative, content in _text_files(recipe, clip_id, performance, track).items():
-        _write_text(root / relative, content)
+        write_text(root / relative, content)
     _write_track(root / FACE_TRACKS / f"{clip_id}.npz", track)
 
 
@@ -106,9 +94,9 @@ def write_lists(root: Path, recipe: SyntheticCorpus, recordings: Sequence[Planne
         for split, ids in clip_ids.items():
             # the real test list marks its lines by NF or MV; what that means was never said
             mark = " NF" if split == "test" else ""
-            _write_text(root / f"{split}.txt", "".join(f"{i.split('/', 1)[1]}{mark}\n" for i in ids))
+            write_text(root / f"{split}.txt", "".join(f"{i.split('/', 1)[1]}{mark}\n" for i in ids))
     elif recipe.layout == "voxceleb2":
-        _write_text(root / ENGLISH, "".join(f"{i}\n" for i in sorted(chain(*clip_ids.values()))))
+        write_text(root / ENGLISH, "".join(f"{i}\n" for i in sorted(chain(*clip_ids.values()))))
     elif recipe.layout == "folder":
         rows = "".join(f"{i}.mp4,{split}\n" for split, ids in clip_ids.items() for i in ids)
-        _write_text(root / SPLIT_FILE, f"path,split\n{rows}")
+        write_text(root / SPLIT_FILE, f"path,split\n{rows}")

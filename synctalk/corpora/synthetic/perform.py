@@ -15,7 +15,7 @@ from synctalk.corpora.synthetic.grammar import draw_sentence
 from synctalk.corpora.synthetic.identity import Identity, draw_identity
 from synctalk.corpora.synthetic.motion import Motion, draw_motion
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
-from synctalk.corpora.synthetic.render import FaceTrack, render, track
+from synctalk.corpora.synthetic.render import DrawnTrack, render, track
 from synctalk.corpora.synthetic.scene import COLLARS, Light
 from synctalk.corpora.synthetic.seeds import generator
 from synctalk.corpora.synthetic.speech import Speech, Voice, join, speak
@@ -172,6 +172,6 @@ def frames_of(stage: Stage, performance: Performance) -> Iterator[Image]:
     return render(stage, performance.shapes, performance.motion)
 
 
-def track_of(stage: Stage, performance: Performance) -> FaceTrack:
+def track_of(stage: Stage, performance: Performance) -> DrawnTrack:
     """The published track."""
     return track(stage, performance.motion)

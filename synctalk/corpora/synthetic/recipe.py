@@ -1,17 +1,16 @@
-"""What a reader may change about a synthetic corpus: a section of params.yaml."""
+"""What a reader may change about a synthetic corpus: an entry of data/synthetic/params.yaml."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from synctalk.params.section import section
 
 
-@section
-class Range:
-    """A value is drawn evenly between `low` and `high`."""
+class Range(NamedTuple):
+    """A value is drawn evenly between `low` and `high`; in the file `[low, high]`."""
 
     low: float
     high: float
@@ -42,9 +41,10 @@ class SyntheticCorpus:
 
     layout: Literal["lrs2", "lrs3", "voxceleb2", "grid", "folder"]
     seed: int
+    """Recipes of other seeds share no speaker and no sentence."""
     utterances: PerSplit
     pretrain_sentences: int
-    """Sentences of an utterance of the split `pretrain`, one after the other: the real ones last up to minutes."""
+    """Sentences of an utterance of the split `pretrain`. The real ones last up to minutes."""
     speakers: PerSplit
     """Speakers of each split; no speaker stands in two."""
     recordings_per_speaker: int
@@ -65,11 +65,14 @@ class SyntheticCorpus:
     backgrounds: tuple[str, ...]
     """Of studio, stage, room, street, shelves."""
     light_azimuth: Range
+    """Direction of the lamp, degrees from the front."""
     light_elevation: Range
     light_key: Range
     """Part of the light that comes from the lamp, 0..1."""
     light_gain: Range
+    """Brightness against the average."""
     yaw: Range
+    """Turn of the head at rest, degrees; pitch and roll alike."""
     pitch: Range
     roll: Range
     liveliness: Range

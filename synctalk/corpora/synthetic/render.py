@@ -21,7 +21,7 @@ _APERTURE = list(Shape.__dataclass_fields__).index("aperture")
 
 
 @dataclass(frozen=True)
-class FaceTrack:
+class DrawnTrack:
     """Boxes float32 [T, 4] (x1, y1, x2, y2) and landmarks float32 [T, 5, 2], pixels of the frame.
 
     Landmarks in the order of SCRFD and YuNet: the eye at the left of the image, the other eye, tip of the nose, the
@@ -108,7 +108,7 @@ def _project(stage: Stage, motion: Motion, points: Float) -> Float:
     return ((on_canvas - offset) @ np.linalg.inv(turn).T).astype(np.float32)
 
 
-def track(stage: Stage, motion: Motion) -> FaceTrack:
+def track(stage: Stage, motion: Motion) -> DrawnTrack:
     """The published track of an utterance: exact landmarks, and a box like SCRFD's around forehead, ears and chin."""
     i = stage.recording.identity
     corner, lips = 0.86 * i.lips.half_width, i.mouth_y + i.lips.corner_drop - 0.03
@@ -117,4 +117,4 @@ def track(stage: Stage, motion: Motion) -> FaceTrack:
     rim = np.array([(-0.93, 0.3), (0.93, 0.3), (0.0, -0.98), (0.0, i.chin + 0.03)], np.float32)
     edges = _project(stage, motion, rim)
     boxes = np.stack([edges[:, :, 0].min(1), edges[:, :, 1].min(1), edges[:, :, 0].max(1), edges[:, :, 1].max(1)], -1)
-    return FaceTrack(boxes=boxes.astype(np.float32), landmarks=_project(stage, motion, landmarks))
+    return DrawnTrack(boxes=boxes.astype(np.float32), landmarks=_project(stage, motion, landmarks))

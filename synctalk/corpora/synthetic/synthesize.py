@@ -14,7 +14,7 @@ from synctalk.corpora.synthetic.plan import PlannedRecording, plan
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.corpora.synthetic.stage import build_stage
 from synctalk.errors import UserError
-from synctalk.runtime.jobs import map_ordered
+from synctalk.runtime.mapping import map_ordered
 
 
 def synthesize_recording(planned: PlannedRecording, recipe: SyntheticCorpus, root: Path) -> list[PhoneRow]:
@@ -38,7 +38,7 @@ def synthesize(recipe: SyntheticCorpus, root: Path, workers: int | None = None) 
     Args:
         recipe: what to make.
         root: folder to make; one that `synthesize` made before is replaced.
-        workers: processes; `jobs.n_workers` where None.
+        workers: processes; `n_workers` where None.
 
     Raises:
         UserError: the recipe contradicts itself, or `root` holds files that are not ours.

@@ -17,7 +17,7 @@ from synctalk.metrics.wer import word_edits
 from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig, joint_beam_search
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 
 
 @dataclass(frozen=True)

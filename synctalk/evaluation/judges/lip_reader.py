@@ -18,7 +18,7 @@ from synctalk.metrics.wer import character_edits, word_edits
 from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
 from synctalk.models.lip_reader import LipReader, LipReaderConfig
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 
 READ_BATCH = 16
 """Clips that the observer reads at a time, at most."""

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synctalk.checkpoints.importing import file_sha256
-from synctalk.corpora.records import write_table
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
 from synctalk.evaluation.judges.quality import D_FEATURES, Inception, Lpips
 from synctalk.evaluation.videos.frames import VideoFrames
 from synctalk.evaluation.videos.pairs import Pair
+from synctalk.parquet import write_table
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 
 BATCH = 16
 """Frames at a time."""

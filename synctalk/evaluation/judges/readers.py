@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from synctalk.corpora.records import write_table
 from synctalk.evaluation.bootstrap import ratio_interval
 from synctalk.evaluation.judges.conformer import read_by_conformer
 from synctalk.evaluation.judges.lip_reader import read_lips
@@ -22,8 +21,9 @@ from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.beam_search import BeamConfig
 from synctalk.models.conformer import Conformer
 from synctalk.models.conformer_search import JointBeamConfig
+from synctalk.parquet import write_table
 from synctalk.runtime.device import torch_device
-from synctalk.runtime.jobs import progress_bar
+from synctalk.runtime.progress import progress_bar
 from synctalk.shards.cache import SampleCache
 
 ALIGNMENT = ("paired_l1", "unpaired_l1", "retrieval")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from synctalk.corpora.records import write_table
 from synctalk.errors import Reason
 from synctalk.models.syncnet import LIP_WINDOW
+from synctalk.parquet import write_table
 from synctalk.timebase import n_whole_frames
 
 

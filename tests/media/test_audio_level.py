@@ -1,4 +1,4 @@
-"""Sound keeps its level and its pitch on the way to 16 kHz mono."""
+"""Audio keeps its level and its pitch on the way to 16 kHz mono."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tone(hz: float, seconds: float = 1.0, rate: int = RATE, level: float = 0.5) 
 
 
 def write(path: Path, channels: NDArray[np.float64], layout: str, codec: str = "pcm_f32le", rate: int = RATE) -> None:
-    """Sound [channels, n] as it is."""
+    """Audio [channels, n] as it is."""
     with av.open(str(path), "w", format="matroska") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         packed = np.ascontiguousarray(channels.T.astype(np.float32)).reshape(1, -1)
@@ -41,7 +41,7 @@ def level_of(pcm: NDArray[np.int16], hz: float, rate: int = 16_000) -> float:
 
 
 def surround(**channels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """5.1 sound [6, n] with silence in the channels that are not named."""
+    """5.1 audio [6, n] with silence in the channels that are not named."""
     n = len(next(iter(channels.values())))
     return np.stack([channels.get(channel.name, np.zeros(n)) for channel in av.AudioLayout("5.1").channels])
 

@@ -1,0 +1,166 @@
+"""What params.yaml says of a key is what the key's record says; keys without a comment are plain.
+
+To renew the comments after a docstring has changed: `python tests/params/test_comments.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import yaml
+from record_docs import Knob, commented, first_sentence, knobs, unsaid
+
+from synctalk.corpora.synthetic.recipe import SyntheticCorpus
+from synctalk.params.read import PARAMS, RECIPES
+from synctalk.params.schema import Params
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 400
+
+PLAIN = set(
+    [
+        "AVHubertConfig.d_ffn",
+        "AVHubertConfig.d_label",
+        "AVHubertConfig.d_model",
+        "AVHubertConfig.n_heads",
+        "AVHubertConfig.n_layers",
+        "AVHubertConfig.pos_conv_groups",
+        "AVHubertConfig.pos_conv_kernel",
+        "AdamEntry.beta1",
+        "AlignmentConfig.kernel",
+        "BeamConfig.beam",
+        "BeamConfig.max_len_a",
+        "ClusterParams.batch_frames",
+        "ConformerConfig.conv_kernel",
+        "ConformerConfig.d_ffn",
+        "ConformerConfig.d_model",
+        "ConformerConfig.n_decoder_layers",
+        "ConformerConfig.n_heads",
+        "ConformerConfig.n_layers",
+        "ConformerRecipe.corpora",
+        "DetectorParams.min_score",
+        "DiscriminatorConfig.widths",
+        "ExternalParams.methods",
+        "FinetuneParams.corpora",
+        "FinetuneWeights.alignment",
+        "FrontEndConfig.blocks",
+        "FrontEndConfig.stem_width",
+        "FrontEndConfig.widths",
+        "GenerateParams.batch_frames",
+        "GenerateParams.crf",
+        "GenerateParams.preset",
+        "GeneratorConfig.decoder_residuals",
+        "GeneratorConfig.decoder_widths",
+        "GeneratorConfig.encoder_residuals",
+        "GeneratorConfig.encoder_widths",
+        "GeneratorConfig.output_width",
+        "GeneratorWeights.adversarial",
+        "GeneratorWeights.contrastive",
+        "GeneratorWeights.lip_reading",
+        "GeneratorWeights.reconstruction",
+        "JointBeamConfig.beam",
+        "LipReaderConfig.activation_dropout",
+        "LipReaderConfig.d_ffn",
+        "LipReaderConfig.n_heads",
+        "LipReaderConfig.n_layers",
+        "ObserverRecipe.corpora",
+        "OptimParams.batch_clips",
+        "OptimParams.lr",
+        "OptimParams.steps",
+        "OptimParams.warmup_steps",
+        "Params.scale",
+        "PretrainParams.audio_mask_length",
+        "PretrainParams.video_mask_length",
+        "ProbeParams.batch_frames",
+        "ProbeParams.n_clusters",
+        "ReportParams.clips_per_corpus",
+        "SyncNetConfig.audio_widths",
+        "SyncNetConfig.d_embedding",
+        "SyncNetConfig.d_hidden",
+        "SyncNetConfig.image_size",
+        "SyncNetConfig.in_channels",
+        "SyncNetConfig.lip_widths",
+        "SyncNetParams.corpora",
+        "ValidationParams.clips",
+        "Wav2LipExpertConfig.d_embedding",
+        "Wav2LipExpertConfig.face_widths",
+        "Wav2LipExpertConfig.mel_widths",
+        "PerSplit.pretrain",
+        "PerSplit.test",
+        "PerSplit.train",
+        "PerSplit.val",
+        "SyntheticCorpus.layout",
+        "SyntheticCorpus.light_elevation",
+        "SyntheticCorpus.pitch",
+        "SyntheticCorpus.roll",
+        "SyntheticCorpus.words_per_minute",
+    ]
+)
+"""Keys whose name says it all, or that stand beside one that is explained."""
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """data/synthetic/params.yaml, under a key that it does not have."""
+
+    recipes: dict[str, SyntheticCorpus]
+
+
+def knobs_of(path: Path) -> list[Knob]:
+    values = yaml.load((ROOT / path).read_text(encoding="utf-8"), yaml.CSafeLoader)
+    if path == PARAMS:
+        return list(knobs(values, Params))
+    return [replace(knob, key=knob.key.partition(".")[2]) for knob in knobs({"recipes": values}, Recipes)]
+
+
+FILES = (PARAMS, RECIPES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_comments_are_the_records_own_words(path: Path) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert commented(text, knobs_of(path)) == text
+
+
+def test_what_has_no_comment_is_plain() -> None:
+    said = {path: unsaid((ROOT / path).read_text(encoding="utf-8"), knobs_of(path)) for path in FILES}
+    assert set().union(*said.values()) == PLAIN
+
+
+def test_the_file_is_one_that_somebody_reads() -> None:
+    lines = (ROOT / PARAMS).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONGEST
+    assert [line for line in lines if len(line) > 120 or line.endswith(" ")] == []
+    assert [line for line in lines if "&" in line or "*" in line.partition("#")[0]] == []  # no YAML anchors
+
+
+def test_a_stale_comment_is_found_and_mended() -> None:
+    text = (ROOT / PARAMS).read_text(encoding="utf-8")
+    for old, new in (
+        ("# Side of the stored face, pixels", "# Side of it, pixels"),
+        ("weights: Path of", "weights: File"),
+    ):
+        assert text.count(old) == 1
+        assert commented(text.replace(old, new), knobs_of(PARAMS)) == text
+    silent = text.replace("  # Of readers, judges and Wav2Lip's expert", "")
+    assert unsaid(silent, knobs_of(PARAMS)) - PLAIN == {"Params.seed"}
+
+
+@pytest.mark.parametrize(
+    ("doc", "sentence"),
+    [
+        ("One thing. Another.", "One thing"),
+        ("Weight in eq. 7;\n    1 in the paper.", "Weight in eq. 7; 1 in the paper"),
+        ("Languages, e.g. en-us.", "Languages, e.g. en-us"),
+        ("Prajwal et al. 2020.", "Prajwal et al. 2020"),
+    ],
+)
+def test_a_sentence_ends_where_the_next_begins(doc: str, sentence: str) -> None:
+    assert first_sentence(doc) == sentence
+
+
+if __name__ == "__main__":
+    for file in FILES:
+        (ROOT / file).write_text(commented((ROOT / file).read_text(encoding="utf-8"), knobs_of(file)), encoding="utf-8")
