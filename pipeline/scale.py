@@ -61,7 +61,7 @@ def read_scale(name: str) -> dict[str, Any]:
     """
     if name not in scale_names():
         raise UserError(f"scale {name}", "is unknown", f"take one of {', '.join(scale_names())}")
-    return {} if name == DEMO else json.loads(json.dumps(read_yaml(SCALES / f"{name}.yaml")))
+    return {} if name == DEMO else read_yaml(SCALES / f"{name}.yaml")
 
 
 def patched(values: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
@@ -328,7 +328,8 @@ def apply_scale(name: str, folder: Path = Path()) -> list[str]:
 
 
 def _values(text: str) -> dict[str, Any]:
-    return json.loads(json.dumps(YAML(typ="safe").load(text), default=str))  # a mapping
+    values: dict[str, Any] = json.loads(json.dumps(YAML(typ="safe").load(text), default=str))
+    return values
 
 
 def _part(patch: dict[str, Any], part: str) -> dict[str, Any]:

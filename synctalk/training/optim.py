@@ -48,8 +48,7 @@ class AdamEntry(AdamSettings):
 
 @section
 class AdamParams(AdamSettings):
-    """Adam and its schedule: linear warm-up, the peak held, then decay to `final_lr_ratio` of it over the steps that
-    remain.
+    """Adam and its schedule: linear warm-up, the peak held, then decay to `final_lr_ratio` of it over the rest.
 
     With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there.
     In params.yaml a row of `optim` names its entry of `adam`: see `synctalk.params.rows`.

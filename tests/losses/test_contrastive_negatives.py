@@ -55,9 +55,9 @@ def test_a_pair_without_negatives_stands_alone() -> None:
     kwargs = {"audio": audio, "video": video, "negatives": torch.zeros(0, 1, dtype=torch.long)}
     assert float(contrastive_loss(**kwargs, form="released")) == pytest.approx(0.4 + 0.8)
     # theta is 2 * 1.2 / 2
-    printed = contrastive_loss(**kwargs, form="printed", temperature=2.0, margin=0.5)
+    printed = contrastive_loss(**kwargs, form="printed", tau=2.0, margin=0.5)
     assert float(printed) == pytest.approx(0.5 + 1.2)
-    # margin and temperature are 1 where nothing is said
+    # margin and tau are 1 where nothing is said
     assert float(contrastive_loss(**kwargs, form="printed")) == pytest.approx(1 + 0.6)
     below = contrastive_loss(**kwargs, form="printed", margin=-1.0)
     assert float(below) == 0
@@ -74,10 +74,10 @@ def test_printed_is_a_mean_over_negatives_and_then_over_frames() -> None:
     negatives = torch.tensor([[1, 2, 0], [2, 0, 1]])
     # theta: east-north 1, east-slant 0.6, north-slant 0.4; the pair's own is 0
     unpaired = [(1 + 0.6) / 2, (0.4 + 1) / 2, (0.6 + 0.4) / 2]
-    found = contrastive_loss(audio=audio, video=audio, negatives=negatives, form="printed", temperature=1.0, margin=1.0)
+    found = contrastive_loss(audio=audio, video=audio, negatives=negatives, form="printed", tau=1.0, margin=1.0)
     assert float(found) == pytest.approx(sum(1 - theta for theta in unpaired) / 3)
-    # temperature scales pairs and others alike
-    half = contrastive_loss(audio=audio, video=audio, negatives=negatives, form="printed", temperature=0.5, margin=1.0)
+    # tau scales pairs and others alike
+    half = contrastive_loss(audio=audio, video=audio, negatives=negatives, form="printed", tau=0.5, margin=1.0)
     assert float(half) == pytest.approx(sum(1 - theta / 2 for theta in unpaired) / 3)
 
 
@@ -85,7 +85,7 @@ def test_printed_keeps_the_audio_and_takes_other_videos() -> None:
     audio, video = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [5.0]])
     # theta of pairs 0, 4; of audio 0 with video 1: 5, of audio 1 with video 0: 1; margin 2: (0 + 2 + 4 - 1) / 2
     found = contrastive_loss(
-        audio=audio, video=video, negatives=torch.tensor([[1, 0]]), form="printed", temperature=1.0, margin=2.0
+        audio=audio, video=video, negatives=torch.tensor([[1, 0]]), form="printed", tau=1.0, margin=2.0
     )
     assert float(found) == pytest.approx(2.5)
 
@@ -97,9 +97,10 @@ def test_released_keeps_the_video_and_takes_other_audio() -> None:
     assert float(found) == pytest.approx((0 + 4 + 2) / 3 - (1 + 2 + 5) / 3)
 
 
-def test_infonce_sets_the_pair_against_other_audio_at_temperature_0_07() -> None:
+def test_infonce_sets_the_pair_against_other_audio_at_a_temperature() -> None:
     audio, video = torch.tensor([EAST, SLANT]), torch.tensor([SLANT, SLANT])
     # frame 0: pair 0.6, other audio 0.6; frame 1: pair 1, other audio 0.6
-    found = contrastive_loss(audio=audio, video=video, negatives=torch.tensor([[1, 0]]), form="infonce")
-    by_hand = (math.log(2) + math.log1p(math.exp((0.6 - 1) / 0.07))) / 2
-    assert float(found) == pytest.approx(by_hand, rel=1e-5)
+    for options, temperature in (({}, 0.07), ({"temperature": 0.5}, 0.5)):
+        found = contrastive_loss(audio=audio, video=video, negatives=torch.tensor([[1, 0]]), form="infonce", **options)
+        by_hand = (math.log(2) + math.log1p(math.exp((0.6 - 1) / temperature))) / 2
+        assert float(found) == pytest.approx(by_hand, rel=1e-5)
