@@ -17,17 +17,9 @@ from synctalk.report.report import ReportParams, render, table_rows
 from synctalk.report.results import corpus_view, load_json, read_clusters, read_curves
 from synctalk.shards.clips import load_test_clips
 from synctalk.tables.external import load_external
+from synctalk.tables.load import load_tables
 from synctalk.tables.paper_figures import METHOD_NAMES
 from synctalk.tables.setting import TEST_CORPORA, load_setting
-from synctalk.tables.table import (
-    TABLE_CORPORA,
-    Intervals,
-    caption,
-    method_table,
-    reader_table,
-    study_caption,
-    study_table,
-)
 
 
 def main(
@@ -68,20 +60,7 @@ def main(
         (pictures / f"{corpus}.jpg").write_bytes(jpeg(contact_sheet(here[len(here) // 2])))
         clips += here
     of_methods = results / "methods"
-    intervals: dict[str, Intervals] = {
-        name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)
-    }
-    intervals |= external.intervals
-    readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
-    rated = load_json(results / "study" / "summary.json")
-    of_paper = {
-        **{
-            n: (method_table(n, intervals, external.rows), caption(n, setting, external.unscored))
-            for n in TABLE_CORPORA
-        },
-        2: (reader_table(readers), caption(2, setting)),
-        5: (study_table(rated), study_caption(rated)),
-    }
+    tables_of_paper = load_tables(of_methods, results / "readers", results / "study" / "summary.json")
     curves = [
         curve
         for path in sorted(models.rglob("curves.csv"))
@@ -99,7 +78,7 @@ def main(
                 "caption": about.replace("`", ""),
                 "rows": table_rows(cells),
             }
-            for number, (cells, about) in sorted(of_paper.items())
+            for number, (cells, about) in tables_of_paper.items()
         ],
         checks=sanity_checks(
             load_json(of_methods / "ground_truth" / "metrics.json"),

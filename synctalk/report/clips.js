@@ -2,7 +2,7 @@
 
 const PAGE = 50;
 
-class ClipTable {
+class FigureTable {
   /* `columns`: {name, heading, decimals, worst: "low" | "high" | "far" | null}; the worst come first at the first press of
      a heading, the best at the second; rows without a figure are last always. `rows`: {clip, method, hypothesis, hypothesis_right: a digit a word,
      ...figures}; `filters`: names of text columns that are chosen from a list; `lead(row)`: opens the clip, or null. */

@@ -24,7 +24,7 @@ if (data.clips.length) {
 
 const several = new Set(rows.map(row => row.method)).size > 1;
 const columns = data.table.columns.filter(({ name }) => name !== "method" || several);
-const table = new ClipTable(document.querySelector("#clips"), rows, columns, {
+const table = new FigureTable(document.querySelector("#clips"), rows, columns, {
   filters: ["corpus", "method"],
   sort: data.table.sort,
   canLead: row => indices.has(key(row.corpus, row.clip)),

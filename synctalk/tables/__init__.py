@@ -1,1 +1,1 @@
-"""The paper's tables with ours beside them, and the report page."""
+"""The paper's tables with ours beside them, and the ledger of its claims."""

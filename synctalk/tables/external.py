@@ -1,4 +1,4 @@
-"""Rows of tables 1 and 4 that are of other people's methods: see `synctalk.evaluation.external`."""
+"""Rows of tables 1 and 4 that are of other people's methods: see `synctalk.evaluation.videos.external`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos to score: short lossless videos of coloured waves with noise for sound."""
+"""Videos to score: short lossless videos of coloured waves with noise for audio."""
 
 from __future__ import annotations
 

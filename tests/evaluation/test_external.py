@@ -141,18 +141,18 @@ def test_a_video_that_cannot_be_scored_says_why(
     truth: list[ClipVideo], judges: Judges, tmp_path: Path, fault: str, finding: ClipFinding
 ) -> None:
     made = next(iter(copy_truth(truth[:1], tmp_path).values()))
-    frames, sound = waves(23, 0), noise(23, 0)
+    frames, audio = waves(23, 0), noise(23, 0)
     match fault:
         case "broken":
             made.write_bytes(made.read_bytes()[:300])
         case "mute":
             write_video(made, frames)
         case "too short":
-            write_video(made, frames[: START + 6], audio=sound)
+            write_video(made, frames[: START + 6], audio=audio)
         case "ends before the stretch":
-            write_video(made, frames[:START], audio=sound)
+            write_video(made, frames[:START], audio=audio)
         case "other size":
-            write_video(made, frames[:, :96, :128], audio=sound)
+            write_video(made, frames[:, :96, :128], audio=audio)
     scores, notes = score_folder(truth[:1], tmp_path, judges)
     assert scores == []
     assert (notes[-1].id, notes[-1].finding, notes[-1].scored) == (truth[0].sample.row.id, finding, False)

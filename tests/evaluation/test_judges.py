@@ -52,10 +52,10 @@ def test_a_clip_without_a_window_is_refused() -> None:
 def test_planted_shifts_are_found_in_the_windows_that_both_have(shift: int) -> None:
     track = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
     lips = SyncEmbeddings(lip=track[10:40], audio=torch.zeros(30, 8))
-    sound = SyncEmbeddings(lip=torch.zeros(45, 8), audio=track[10 + shift : 55 + shift])
-    # the sound of window i is that of lip window i + shift
-    assert judge_sync(lips, sound).offset == shift
-    assert judge_sync(lips, sound).frame_confidence.shape == (30,)
+    audio = SyncEmbeddings(lip=torch.zeros(45, 8), audio=track[10 + shift : 55 + shift])
+    # the audio of window i is that of lip window i + shift
+    assert judge_sync(lips, audio).offset == shift
+    assert judge_sync(lips, audio).frame_confidence.shape == (30,)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 16])

@@ -100,7 +100,7 @@ def test_a_list_as_long_as_that_of_lrs2_is_read_line_by_line(tmp_path: Path, mon
     clips = [f"{6_000_000_000 + number // 5}/{number % 5 + 1:05}" for number in range(1_243)]
     rng = np.random.default_rng(0)
     lines = [tuple(clips[n] for n in rng.integers(0, len(clips), 2)) for _ in range(N_LRS2_PAIRS)]
-    (tmp_path / "lrs2.txt").write_text("".join(f"{sound} {picture}\n" for sound, picture in lines))
+    (tmp_path / "lrs2.txt").write_text("".join(f"{audio} {picture}\n" for audio, picture in lines))
     left_out, beyond = {17, 9_999, N_LRS2_PAIRS - 1}, N_LRS2_PAIRS
     files(tmp_path / "made", *(f"{k}.mp4" for k in range(N_LRS2_PAIRS + 1) if k not in left_out))
     real = files(tmp_path / "real", *(f"{clip}.mp4" for clip in clips[1:]))
@@ -124,9 +124,9 @@ def test_a_list_as_long_as_that_of_lrs2_is_read_line_by_line(tmp_path: Path, mon
     assert [int(pair.id) for pair in matching.pairs] == [k for k in range(N_LRS2_PAIRS) if k not in left_out]
     number_of = {clip: number for number, clip in enumerate(clips)}
     for pair in matching.pairs:
-        sound, picture = lines[int(pair.id)]
+        audio, picture = lines[int(pair.id)]
         assert pair.generated.name == f"{pair.id}.mp4"
-        assert pair.transcript == f"clip {number_of[sound]}"
+        assert pair.transcript == f"clip {number_of[audio]}"
         assert pair.reference == (None if picture == clips[0] else real / f"{picture}.mp4")
         assert not pair.comparable
     no_reference = {str(k) for k, (_, picture) in enumerate(lines) if picture == clips[0] and k not in left_out}

@@ -24,7 +24,7 @@ from synctalk.models.beam_search import BeamConfig
 
 
 class PlantedReader(torch.nn.Module):
-    """Encodes frame t as a level: t from the sound, `seen(t)` from the lips."""
+    """Encodes frame t as a level: t from the audio, `seen(t)` from the lips."""
 
     def __init__(self, seen: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

@@ -43,9 +43,9 @@ NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, f
 LENGTHS = (20, 22, 24, 21, 23)
 
 
-def film(path: Path, frames: np.ndarray, seed: int, n_sound: int | None = None) -> Path:
+def film(path: Path, frames: np.ndarray, seed: int, n_audio: int | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, frames, audio=noise(n_sound or len(frames), seed), lossless=True)
+    write_video(path, frames, audio=noise(n_audio or len(frames), seed), lossless=True)
     return path
 
 
@@ -168,7 +168,7 @@ def test_what_a_judge_sees_is_the_same_whether_it_is_held_or_made_as_it_is_asked
 
 
 def test_memory_does_not_grow_with_the_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every further frame less than a twentieth of its bytes: its mouth, its scores and its sound."""
+    """Of every further frame less than a twentieth of its bytes: its mouth, its scores and its audio."""
     monkeypatch.setattr(frames_module, "HELD_BYTES", 0)
     monkeypatch.setattr(foreign, "PICTURE_BYTES", 0)
     monkeypatch.setattr(sys.modules["synctalk.features.mfcc"], "PIECE_WINDOWS", 100)
@@ -210,7 +210,7 @@ def test_another_picture_size_is_noted(tmp_path: Path) -> None:
         ("empty", ClipFinding.UNREADABLE),
         ("mute", ClipFinding.NO_AUDIO),
         ("short", ClipFinding.TOO_SHORT),
-        ("little sound", ClipFinding.TOO_SHORT),
+        ("little audio", ClipFinding.TOO_SHORT),
         ("broken real", ClipFinding.UNREADABLE),
     ],
 )
@@ -221,7 +221,7 @@ def test_what_cannot_be_scored_says_why(tmp_path: Path, fault: str, finding: Cli
         write_video(made, waves(20, 0), lossless=True)
     else:
         n_frames = 6 if fault == "short" else 20
-        film(made, waves(n_frames, 0), 0, n_sound=6 if fault == "little sound" else n_frames)
+        film(made, waves(n_frames, 0), 0, n_audio=6 if fault == "little audio" else n_frames)
     if fault == "broken":
         made.write_bytes(made.read_bytes()[:300])
     if fault == "empty":
@@ -349,7 +349,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
     for file in whole.iterdir():
         assert (broken / file.name).read_bytes() == file.read_bytes(), file.name
     assert {file.name for file in broken.iterdir()} == {file.name for file in whole.iterdir()}
-    # parts of two clips have other neighbours for the other sound, and nothing else
+    # parts of two clips have other neighbours for the other audio, and nothing else
     both = [pq.read_table(path / "clips.parquet").drop(["lse_c_other"]) for path in (broken, done)]
     assert both[0].equals(both[1])
 

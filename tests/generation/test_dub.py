@@ -170,8 +170,8 @@ def test_shorter_and_longer_sound(kit: Kit, tmp_path: Path, seconds: float) -> N
 
 
 def test_sound_without_a_picture_begins_with_its_first_sample(tmp_path: Path) -> None:
-    """Cut from a longer file, a sound may keep time stamps of a second and more; alone, it is not late by them."""
-    path, pcm = tmp_path / "sound.mka", (np.sin(np.arange(16000) / 7) * 9000).astype(np.int16)
+    """Cut from a longer file, an audio may keep time stamps of a second and more; alone, it is not late by them."""
+    path, pcm = tmp_path / "audio.mka", (np.sin(np.arange(16000) / 7) * 9000).astype(np.int16)
     with av.open(str(path), "w", format="matroska") as container:
         stream = cast(av.AudioStream, container.add_stream("pcm_s16le", rate=16000, layout="mono"))
         frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
@@ -226,7 +226,7 @@ def one_line(code: object) -> str:
         ("video", "nowhere.mp4", "nowhere.mp4: is not there"),
         ("video", "{clips}/derived/truncated.mp4", "truncated.mp4: has 200000 bytes of 656567"),
         ("video", "{tmp}/empty.mp4", "empty.mp4: has zero bytes"),
-        ("video", "{tmp}/sound.wav", "sound.wav: has no video frames"),
+        ("video", "{tmp}/audio.wav", "audio.wav: has no video frames"),
         ("video", "{clips}/hard/bbb_cartoon_51audio.mp4", "no face was found"),
         ("audio", "nowhere.wav", "nowhere.wav: is not there"),
         ("audio", "{clips}/derived/no_audio.mp4", "no_audio.mp4: has no audio stream"),
@@ -243,7 +243,7 @@ def test_bad_input_is_one_line_and_leaves_no_file(
 ) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "junk.onnx").write_bytes(bytes(range(256)) * 20)
-    write_audio(tmp_path / "sound.wav", np.ones(16000, np.int16))
+    write_audio(tmp_path / "audio.wav", np.ones(16000, np.int16))
     out = tmp_path / "out" / "out.mp4"
     path = value.format(clips=kit.clips, tmp=tmp_path, models=kit.weights["yunet"].parent)
     with pytest.raises(SystemExit) as stop:

@@ -29,7 +29,7 @@ def faces() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def sound() -> np.ndarray:
+def audio() -> np.ndarray:
     return np.random.default_rng(1).normal(size=(15, 104)).astype(np.float32)
 
 
@@ -38,11 +38,11 @@ ROWS = np.arange(T) + 2
 
 @pytest.mark.parametrize("batch_frames", [1, 4, 64])
 def test_frames_do_not_depend_on_their_batch(
-    model: SyncTalklip, faces: np.ndarray, sound: np.ndarray, batch_frames: int
+    model: SyncTalklip, faces: np.ndarray, audio: np.ndarray, batch_frames: int
 ) -> None:
     references = np.roll(faces, 3, axis=0)
-    whole = generate_faces(model, faces, references, sound, ROWS, T)
-    parts = generate_faces(model, faces, references, sound, ROWS, batch_frames)
+    whole = generate_faces(model, faces, references, audio, ROWS, T)
+    parts = generate_faces(model, faces, references, audio, ROWS, batch_frames)
     assert whole.shape == (T, 96, 96, 3)
     assert whole.dtype == np.uint8
     # rounding in the sums of another batch may tip a level
@@ -51,27 +51,27 @@ def test_frames_do_not_depend_on_their_batch(
 
 
 def test_the_lower_half_of_the_pose_is_not_looked_at_and_the_upper_half_is(
-    model: SyncTalklip, faces: np.ndarray, sound: np.ndarray
+    model: SyncTalklip, faces: np.ndarray, audio: np.ndarray
 ) -> None:
-    made = generate_faces(model, faces, faces[:1], sound, ROWS, 4)
+    made = generate_faces(model, faces, faces[:1], audio, ROWS, 4)
     covered = faces.copy()
     covered[:, 48:] = 255 - covered[:, 48:]
-    np.testing.assert_array_equal(generate_faces(model, covered, faces[:1], sound, ROWS, 4), made)
+    np.testing.assert_array_equal(generate_faces(model, covered, faces[:1], audio, ROWS, 4), made)
     turned = faces.copy()
     turned[:, :48] = 255 - turned[:, :48]
-    assert (generate_faces(model, turned, faces[:1], sound, ROWS, 4) != made).any((1, 2, 3)).all()
+    assert (generate_faces(model, turned, faces[:1], audio, ROWS, 4) != made).any((1, 2, 3)).all()
 
 
-def test_one_reference_serves_all_frames(model: SyncTalklip, faces: np.ndarray, sound: np.ndarray) -> None:
-    one = generate_faces(model, faces, faces[5:6], sound, ROWS, 4)
-    np.testing.assert_array_equal(generate_faces(model, faces, np.repeat(faces[5:6], T, 0), sound, ROWS, 4), one)
-    assert (generate_faces(model, faces, faces[6:7], sound, ROWS, 4) != one).any()
+def test_one_reference_serves_all_frames(model: SyncTalklip, faces: np.ndarray, audio: np.ndarray) -> None:
+    one = generate_faces(model, faces, faces[5:6], audio, ROWS, 4)
+    np.testing.assert_array_equal(generate_faces(model, faces, np.repeat(faces[5:6], T, 0), audio, ROWS, 4), one)
+    assert (generate_faces(model, faces, faces[6:7], audio, ROWS, 4) != one).any()
 
 
-def test_each_frame_hears_its_own_row_of_the_sound(model: SyncTalklip, faces: np.ndarray, sound: np.ndarray) -> None:
+def test_each_frame_hears_its_own_row_of_the_sound(model: SyncTalklip, faces: np.ndarray, audio: np.ndarray) -> None:
     pose = np.repeat(faces[:1], T, 0)
     rows = np.array([3, 3, 9, 3, 0, 14, 9, 9, 3, 0, 14])
-    made = generate_faces(model, pose, faces[:1], sound, rows, 3)
+    made = generate_faces(model, pose, faces[:1], audio, rows, 3)
     for frame, row in enumerate(rows):
         first = int(np.flatnonzero(rows == row)[0])
         assert (np.abs(made[frame].astype(int) - made[first]) <= 1).all()

@@ -1,4 +1,4 @@
-"""Whole clips: the sound of a generated video is that of its sample, also where screening moved it."""
+"""Whole clips: the audio of a generated video is that of its sample, also where screening moved it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PARAMS = GenerateParams(batch_frames=64, crf=18, preset="ultrafast")
 def test_a_generated_clip_has_the_sound_of_its_sample(tmp_path: Path, audio_start: int) -> None:
     torch.manual_seed(0)
     model = SyncTalklip(GENERATOR, reader().config.encoder).eval()
-    (take,) = real_videos(tmp_path, 1)
-    sample = replace(take.sample, row=replace(take.sample.row, audio_start=audio_start))
+    (video,) = real_videos(tmp_path, 1)
+    sample = replace(video.sample, row=replace(video.sample.row, audio_start=audio_start))
     out = tmp_path / "made" / "clip.mp4"
-    generate_clip(model, take.root, take.clip, sample, PARAMS, out)
+    generate_clip(model, video.root, video.clip, sample, PARAMS, out)
     info = probe(out)
     assert info.video is not None
     assert info.video.n_frames == sample.row.n_frames

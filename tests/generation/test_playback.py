@@ -1,4 +1,4 @@
-"""Which frames are shown and when: by hand for each way to fit sound and picture, and decoded in that order."""
+"""Which frames are shown and when: by hand for each way to fit audio and picture, and decoded in that order."""
 
 from __future__ import annotations
 

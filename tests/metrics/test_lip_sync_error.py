@@ -27,7 +27,7 @@ def test_known_shifts_are_the_peers(shared: Path, shift: int, vshift: int) -> No
 
 
 def test_by_hand() -> None:
-    """Lips at 0, 1, 2 and sound at 1, 2, 3 on one axis: the sound is a frame ahead."""
+    """Lips at 0, 1, 2 and audio at 1, 2, 3 on one axis: the audio is a frame ahead."""
     lip = torch.tensor([[0.0], [1.0], [2.0]])
     audio = torch.tensor([[1.0], [2.0], [3.0]])
     result = lse(lip, audio, vshift=1)

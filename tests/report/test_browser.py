@@ -208,7 +208,7 @@ def test_digits_choose_the_methods_and_one_alone_is_heard(tab: sync_api.Page, re
     tab.wait_for_function("() => gallery.shown.size === 5 && gallery.active.every(item => item.video.readyState >= 2)")
     assert shown.evaluate_all("all => all.map(one => one.dataset.method)") == ["base", "m3", "m4", "m5", "m10"]
     unmuted = "() => gallery.active.filter(item => !item.video.muted).map(item => item.method)"
-    assert tab.evaluate(unmuted) == ["base"]  # the truth's sound went with its picture
+    assert tab.evaluate(unmuted) == ["base"]  # the truth's audio went with its picture
     tab.get_by_label("audio of").select_option("m4")
     assert tab.evaluate(unmuted) == ["m4"]
     tab.get_by_label("audio of").select_option("none")

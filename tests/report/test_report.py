@@ -327,7 +327,7 @@ def data_of(page: str) -> dict[str, Any]:
 
 
 def test_claims_are_counted_and_listed(page: str) -> None:
-    # base leads TalkLip by LSE-C on both roles
+    # base leads TalkLip by LSE-C on both corpora
     assert "<b>2</b> holds" in page
     assert "<b>58</b> not run" in page
     assert "c02, table 1, §4.4" in page

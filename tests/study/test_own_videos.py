@@ -92,10 +92,10 @@ def test_real_clips_are_cut_as_the_evaluation_cuts_them(project: Path) -> None:
             waves(START + N_FRAMES + 1, number)[START : START + N_FRAMES] if real else 255 - waves(N_FRAMES, number)
         )
         np.testing.assert_allclose(read_video(path).frames.mean((1, 2)), wanted.mean((1, 2)), atol=3)
-        sound = noise(START + N_FRAMES + 1, number)[n_samples(START) :] if real else noise(N_FRAMES, number)
+        audio = noise(START + N_FRAMES + 1, number)[n_samples(START) :] if real else noise(N_FRAMES, number)
         heard = read_audio(path)[: n_samples(N_FRAMES)].astype(float)
         # AAC keeps white noise only roughly; a shift by a frame would leave no likeness at all
-        assert np.corrcoef(heard, sound[: n_samples(N_FRAMES)])[0, 1] > 0.5
+        assert np.corrcoef(heard, audio[: n_samples(N_FRAMES)])[0, 1] > 0.5
 
 
 def test_folders_stand_beside_the_pipelines_own(project: Path) -> None:

@@ -245,8 +245,8 @@ def test_the_setting_is_that_of_params_yaml(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     PARAMS.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     assert load_setting() == Setting(scale=params["scale"], synthetic=True, common_start=True)
-    for role in TEST_CORPORA:
-        params["corpora"][role]["root"] = f"corpora/{role}"
+    for corpus in TEST_CORPORA:
+        params["corpora"][corpus]["root"] = f"corpora/{corpus}"
     params["start"]["optim"]["steps"] = 0
     PARAMS.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     assert load_setting() == Setting(scale=params["scale"], synthetic=False, common_start=False)
