@@ -48,7 +48,7 @@ def build(
             help="Show what the pipeline made, and the real clips, as `<corpus>/<id>`; so without any --method.",
         ),
     ] = None,
-    corpus: Annotated[list[str] | None, typer.Option(help="Corpora of --own.")] = None,
+    corpus: Annotated[list[str] | None, typer.Option(help="Corpora of --own; repeat.")] = None,
     videos: Annotated[int, typer.Option(min=1, help="Videos in all.")] = 100,
     raters: Annotated[int, typer.Option(min=1, help="People who rate.")] = 20,
     overlap: Annotated[int, typer.Option(min=1, help="Raters of each video; agreement needs 2 or more.")] = 1,

@@ -21,7 +21,7 @@ from synctalk.parquet import write_table
 class ClipScore(ImageScores):
     """Every figure of one clip of one method; None where it was not asked for or does not apply.
 
-    `lse_c_other` is LSE-C against another clip's sound: what chance looks like. Edits turn the reference into the
+    `lse_c_other` is LSE-C against another clip's audio: what chance looks like. Edits turn the reference into the
     hypothesis, in words and in characters; `wer3_...` are those of the Conformer's teacher-forced hypothesis,
     `wer3_free_...` of its free one.
     """

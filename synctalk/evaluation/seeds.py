@@ -46,8 +46,8 @@ def mean_over_seeds(runs: Sequence[Path]) -> list[ClipScore]:
     return [
         ClipScore(
             **blank
-            | {name: None if np.isnan(values[place]) else float(values[place]) for name, values in means.items()}
+            | {name: None if np.isnan(values[index]) else float(values[index]) for name, values in means.items()}
             | {"id": clip, "n_frames": n_frames}
         )
-        for place, (clip, n_frames) in enumerate(clips.itertuples(index=False))
+        for index, (clip, n_frames) in enumerate(clips.itertuples(index=False))
     ]

@@ -54,7 +54,7 @@ def pad_stack(rows: Sequence[Tensor]) -> Tensor:
 def mouth_input(mouth: NDArray[np.uint8], crop: int, rng: np.random.Generator | None = None) -> Tensor:
     """Grey mouth regions uint8 [T, R, R] as the video input [T, crop, crop] of a lip reader.
 
-    The middle is cut; with `rng` one random place and one random flip for the whole clip instead (AV-HuBERT's
+    The middle is cut; with `rng` one random position and one random flip for the whole clip instead (AV-HuBERT's
     augmentation).
     """
     if rng is None:
@@ -88,8 +88,8 @@ def noisy_fbank(
     if rng.random() >= params.prob or len(samples) < 2:
         return clean
     others = (number + rng.integers(1, len(samples), size=params.voices)) % len(samples)
-    noises = samples.read([int(other) for other in others])
-    return mix_fbank(clean, [sample.fbank for sample in noises], rng.uniform(params.low_db, params.high_db))
+    voices = samples.read([int(other) for other in others])
+    return mix_fbank(clean, [sample.fbank for sample in voices], rng.uniform(params.low_db, params.high_db))
 
 
 def speech_batch(
@@ -107,8 +107,8 @@ def speech_batch(
     batch = collate_speech(chosen, numbers, crop=crop, tokenizer=tokenizer, rng=rng, with_video=with_video)
     if noise is None or rng is None or not noise.prob:
         return batch
-    fbanks = [torch.from_numpy(normalise_fbank(noisy_fbank(samples, number, noise, rng))) for number in numbers]
-    return replace(batch, audio=pad_stack(fbanks))
+    noisy = [torch.from_numpy(normalise_fbank(noisy_fbank(samples, number, noise, rng))) for number in numbers]
+    return replace(batch, audio=pad_stack(noisy))
 
 
 def collate_speech(

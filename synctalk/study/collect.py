@@ -23,9 +23,9 @@ from synctalk.tables.table import study_caption, study_table, to_csv, to_markdow
 
 def _moments(groups: Sequence[str], scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Count, sum and sum of squares of the scores of each group, [G, 3]."""
-    _, places = np.unique(np.asarray(groups), return_inverse=True)
+    _, indices = np.unique(np.asarray(groups), return_inverse=True)
     weights = (np.ones(len(scores)), scores, scores**2)
-    return np.stack([np.bincount(places, weight) for weight in weights], axis=1)
+    return np.stack([np.bincount(indices, weight) for weight in weights], axis=1)
 
 
 def _mean_and_deviation(moments: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,13 +15,11 @@ from synctalk.evaluation.videos.corpus import ClipVideo, decode_clip
 from synctalk.media import probe, read_audio, read_video, write_video
 from synctalk.timebase import FPS, n_samples
 
-SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
-
 MOST_CUT_S = 0.5
-"""Takes of one clip whose lengths differ by more are not of one clip, or one of them is broken."""
+"""Videos of one clip whose lengths differ by more are not of one clip, or one of them is broken."""
 
 Source = Path | ClipVideo
-"""A video file as it is, or a take of the evaluation: a generated file, or the stretch of the real one that was
+"""A video file as it is, or a clip of the evaluation: a generated file, or the stretch of the real one that was
 re-voiced.
 """
 
@@ -36,32 +34,12 @@ class Form:
 
 @dataclass(frozen=True)
 class StudyClip:
-    """Takes of one clip, written down: their common length, frames cut from each, and frame sizes where they differ."""
+    """Written videos of one clip: their common length, frames cut from each, and frame sizes where they differ."""
 
     clip: str
     n_frames: int
     n_cut: dict[str, int]
     sizes: dict[str, tuple[int, int]]
-
-
-def videos_below(name: str, folder: Path) -> dict[str, Source]:
-    """Videos of a method, by their paths below `folder` without suffix.
-
-    Raises:
-        UserError: the folder is missing, holds no videos, or two for one clip.
-    """
-    if not folder.is_dir():
-        raise UserError(folder, f"is no folder (--method {name})", "give the folder of the method's videos")
-    found: dict[str, Source] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            clip = path.relative_to(folder).with_suffix("").as_posix()
-            if clip in found:
-                raise UserError(path, f"has the clip's name of {found[clip]}", "keep one of the two")
-            found[clip] = path
-    if not found:
-        raise UserError(folder, f"holds no videos (--method {name})", f"known are {', '.join(sorted(SUFFIXES))}")
-    return found
 
 
 def fit(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -77,10 +55,10 @@ def fit(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def read_source(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """Frames at 25 fps, RGB [T, H, W, 3], and the video's own sound at 16 kHz.
+    """Frames at 25 fps, RGB [T, H, W, 3], and the video's own audio at 16 kHz.
 
     Raises:
-        UserError: it cannot be decoded, or has no sound.
+        UserError: it cannot be decoded, or has no audio.
     """
     path = source if isinstance(source, Path) else source.generated or source.root / source.clip.video
     try:
@@ -93,30 +71,30 @@ def read_source(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
 
 
 def write_clip(clip: tuple[str, Mapping[str, tuple[Source, Path]]], form: Form) -> StudyClip:
-    """Write every method's take of a clip to its target: same frame rate, size, length, codecs, no metadata.
+    """Write every method's video of a clip to its target: same frame rate, size, length, codecs, no metadata.
 
-    All takes are cut to the shortest. Each keeps its own sound, since that is what its lips were made for.
+    All are cut to the shortest. Each keeps its own audio, since that is what its lips were made for.
 
     Args:
         clip: its name, and method -> source and target.
         form: of all videos.
 
     Raises:
-        UserError: a take cannot be decoded, or their lengths differ by more than `MOST_CUT_S`.
+        UserError: a video cannot be decoded, or their lengths differ by more than `MOST_CUT_S`.
     """
     name, sources = clip
-    takes = {method: read_source(source) for method, (source, _) in sources.items()}
-    lengths = {method: len(frames) for method, (frames, _) in takes.items()}
+    videos = {method: read_source(source) for method, (source, _) in sources.items()}
+    lengths = {method: len(frames) for method, (frames, _) in videos.items()}
     n_frames = min(lengths.values())
     if max(lengths.values()) - n_frames > MOST_CUT_S * FPS:
         seconds = ", ".join(f"{method} {length / FPS:.2f} s" for method, length in sorted(lengths.items()))
-        raise UserError(name, f"its takes have unlike lengths ({seconds})", "take the clip away from a method")
-    for method, (frames, pcm) in takes.items():
-        sound = np.zeros(n_samples(n_frames), np.int16)
-        sound[: len(pcm)] = pcm[: len(sound)]
+        raise UserError(name, f"its videos have unlike lengths ({seconds})", "take the clip away from a method")
+    for method, (frames, pcm) in videos.items():
+        audio = np.zeros(n_samples(n_frames), np.int16)
+        audio[: len(pcm)] = pcm[: len(audio)]
         shown = (fit(frame, form.size) for frame in frames[:n_frames])
-        write_video(sources[method][1], shown, audio=sound, crf=form.crf, preset="medium")
-    sizes = {method: (frames.shape[2], frames.shape[1]) for method, (frames, _) in takes.items()}
+        write_video(sources[method][1], shown, audio=audio, crf=form.crf, preset="medium")
+    sizes = {method: (frames.shape[2], frames.shape[1]) for method, (frames, _) in videos.items()}
     return StudyClip(
         clip=name,
         n_frames=n_frames,

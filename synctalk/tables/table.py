@@ -169,17 +169,17 @@ def missing(one: Cell) -> str:
     return "–" if no_pictures or too_few_ratings else NOT_RUN
 
 
-def signed(value: float, places: int) -> str:
+def signed(value: float, decimals: int) -> str:
     """A difference with its sign."""
-    return f"{value:+.{places}f}".replace("-", "−")
+    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def show_ours(one: Cell) -> str:
     """Our figure with its interval: `8.12 [7.90, 8.30]`."""
     if one.ours is None:
         return missing(one)
-    places = FIGURES[one.metric].places
-    return f"{one.ours:.{places}f} [{one.low:.{places}f}, {one.high:.{places}f}]"
+    decimals = FIGURES[one.metric].decimals
+    return f"{one.ours:.{decimals}f} [{one.low:.{decimals}f}, {one.high:.{decimals}f}]"
 
 
 def show_paper(one: Cell) -> str:
@@ -188,7 +188,7 @@ def show_paper(one: Cell) -> str:
         return ""
     if one.difference is None:
         return f"{one.paper:g}"
-    return f"{one.paper:g}, {signed(one.difference, FIGURES[one.metric].places)}"
+    return f"{one.paper:g}, {signed(one.difference, FIGURES[one.metric].decimals)}"
 
 
 def show(one: Cell) -> str:
@@ -238,8 +238,8 @@ def to_markdown(cells: Sequence[Cell], caption: str) -> str:
 
 TITLES = {
     1: "Quality, synchronisation and intelligibility",
-    2: "Lip reading of AV-SyncNet on real video, LRS2 role",
-    3: "Ablations of SyncTalklip, LRS2 role",
+    2: "Lip reading of AV-SyncNet on real video, LRS2",
+    3: "Ablations of SyncTalklip, LRS2",
     4: "Variants of SyncTalklip",
 }
 

@@ -18,8 +18,9 @@ from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.section import section
 from synctalk.shards.cache import SampleCache
 from synctalk.training.clusters import cluster_frames, mfcc_features
-from synctalk.training.finetune import FinetuneParams, finetune
-from synctalk.training.pretrain import PretrainParams, iteration_config, pretrain
+from synctalk.training.finetune import FinetuneParams, FinetuneTask
+from synctalk.training.fit import fit
+from synctalk.training.pretrain import PretrainParams, PretrainTask, iteration_config
 
 
 @section
@@ -28,7 +29,7 @@ class ObserverRecipe:
 
     corpora: tuple[str, ...]
     seed: int
-    """Added to the seed of the run, so that judge and supervisor share no chance."""
+    """Added to the seed of the run, so that judge and supervisor share no random numbers."""
     reader: LipReaderConfig
     pretrain: PretrainParams
     finetune: FinetuneParams
@@ -46,7 +47,7 @@ class ObserverParams:
 def train_observer(
     samples: SampleCache, tokenizer: Tokenizer, params: ObserverRecipe, *, crop: int, seed: int, folder: Path
 ) -> Observer:
-    """Cluster, pre-train and fine-tune an observer on `samples`; see `pretrain` for the other arguments."""
+    """Cluster, pre-train and fine-tune an observer on `samples`; see the tasks for the other arguments."""
     seed += params.seed
     torch.manual_seed(seed)
     clusters = cluster_frames(mfcc_features(samples), params.pretrain.clusters, seed)
@@ -54,25 +55,15 @@ def train_observer(
     encoder = AVHubert(iteration_config(config.encoder, params.pretrain, len(clusters.centroids)))
     for part in ("pretrain", "finetune"):
         (folder / part).mkdir(exist_ok=True)
-    first = pretrain(
-        encoder,
-        samples,
-        clusters.labels,
-        params.pretrain,
-        crop=crop,
-        seed=seed,
+    first = fit(
+        PretrainTask(encoder, samples, clusters.labels, params.pretrain, crop=crop, seed=seed),
         folder=folder / "pretrain",
         label="observer: pretrain",
     )
     model = AVSyncNet(config, params.finetune.alignment)
     model.encoder.w2v_model.load_state_dict(encoder.backbone_state())
-    second = finetune(
-        model,
-        samples,
-        tokenizer,
-        params.finetune,
-        crop=crop,
-        seed=seed,
+    second = fit(
+        FinetuneTask(model, samples, tokenizer, params.finetune, crop=crop, seed=seed),
         folder=folder / "finetune",
         label="observer: finetune",
     )

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from footage import FACE, MOUTH, START, made_takes, noise, real_takes, small_judges, waves
+from footage import START, made_videos, noise, real_videos, score, setup_of, small_judges, waves
 
 from synctalk.corpora.records import Clip
 from synctalk.errors import UserError
 from synctalk.evaluation.judges.panel import Judges
-from synctalk.evaluation.score import score_clip_videos, score_external
+from synctalk.evaluation.score import score_clips
 from synctalk.evaluation.scores import ClipScore
 from synctalk.evaluation.videos.corpus import ClipVideo
-from synctalk.evaluation.videos.external import Matched, corpus_folders, match_samples, write_findings
+from synctalk.evaluation.videos.external import corpus_folders, match_samples, prepare_external
+from synctalk.evaluation.videos.findings import ClipFinding, Note, write_findings
 from synctalk.evaluation.videos.images import IMAGE_SCORES
-from synctalk.evaluation.videos.pairs import ClipFinding, Note
 from synctalk.media.write import write_video
+from synctalk.shards.clips import CorpusClips
 from synctalk.shards.read import Sample
 
 
 class Shards:
-    """Samples of takes, as a `ShardSet` gives them."""
+    """Samples of videos, as a `ShardSet` gives them."""
 
-    def __init__(self, takes: list[ClipVideo]) -> None:
-        self.samples = [take.sample for take in takes]
+    def __init__(self, videos: list[ClipVideo]) -> None:
+        self.samples = [video.sample for video in videos]
         self.rows = [sample.row for sample in self.samples]
 
     def __getitem__(self, number: int) -> Sample:
@@ -42,7 +44,7 @@ def judges() -> Judges:
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> list[ClipVideo]:
-    return real_takes(tmp_path_factory.mktemp("real"))
+    return real_videos(tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(autouse=True)
@@ -50,23 +52,21 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNCTALK_WORKERS", "1")
 
 
-def score(takes: list[ClipVideo], judges: Judges) -> list[ClipScore]:
-    return score_clip_videos(takes, judges, face_size=FACE, mouth_size=MOUTH, label="test")
-
-
 def score_folder(truth: list[ClipVideo], folder: Path, judges: Judges) -> tuple[list[ClipScore], list[Note]]:
-    clips = [take.clip for take in truth]
-    matched = match_samples(truth[0].root, clips, Shards(truth), folder)  # type: ignore[arg-type]
-    return score_external(matched, judges, face_size=FACE, mouth_size=MOUTH, label="test")
+    test = CorpusClips(truth[0].root, [video.clip for video in truth], Shards(truth))  # type: ignore[arg-type]
+    matched = match_samples(test, folder)
+    prepare = partial(prepare_external, setup=setup_of(judges))
+    scores, notes = score_clips(matched.videos, prepare, judges, label="test")
+    return scores, [*matched.notes, *notes]
 
 
 def copy_truth(truth: list[ClipVideo], folder: Path, suffix: str = ".mp4") -> dict[str, Path]:
     """The whole files of the real clips, called as somebody else's videos have to be."""
     copied = {}
-    for take in truth:
-        path = folder / f"{take.sample.row.id}{suffix}"
+    for video in truth:
+        path = folder / f"{video.sample.row.id}{suffix}"
         path.parent.mkdir(parents=True)
-        copied[take.sample.row.id] = Path(shutil.copy(take.root / take.clip.video, path))
+        copied[video.sample.row.id] = Path(shutil.copy(video.root / video.clip.video, path))
     return copied
 
 
@@ -95,10 +95,10 @@ def test_a_method_scores_the_same_whether_it_is_ours_or_external(
         frames[:, 80:] += 10
         return frames
 
-    ours = score(made_takes(truth, tmp_path / "ours", brighter), judges)
-    for number, take in enumerate(truth):
-        n_stored = START + take.sample.row.n_frames + 1
-        path = tmp_path / "other" / f"{take.sample.row.id}.mkv"
+    ours = score(made_videos(truth, tmp_path / "ours", brighter), judges)
+    for number, video in enumerate(truth):
+        n_stored = START + video.sample.row.n_frames + 1
+        path = tmp_path / "other" / f"{video.sample.row.id}.mkv"
         path.parent.mkdir(parents=True)
         write_video(path, brighter(waves(n_stored, number)), audio=noise(n_stored, number), lossless=True)
     theirs, notes = score_folder(truth, tmp_path / "other", judges)
@@ -131,7 +131,7 @@ def test_a_missing_clip_is_listed_and_the_others_keep_their_figures(
     ("fault", "finding"),
     [
         ("broken", ClipFinding.UNREADABLE),
-        ("mute", ClipFinding.NO_SOUND),
+        ("mute", ClipFinding.NO_AUDIO),
         ("too short", ClipFinding.TOO_SHORT),
         ("ends before the stretch", ClipFinding.UNREADABLE),
         ("other size", ClipFinding.OTHER_SIZE),
@@ -172,11 +172,10 @@ def test_a_video_of_another_length_is_scored_where_both_have_frames(
 
 
 def test_nothing_can_be_scored_and_nothing_breaks(judges: Judges) -> None:
-    matched = Matched((), (Note("a", ClipFinding.MISSING, False, ""),))
-    assert score_external(matched, judges, face_size=FACE, mouth_size=MOUTH, label="test") == ([], [*matched.notes])
+    assert score_clips([], partial(prepare_external, setup=setup_of(judges)), judges, label="test") == ([], [])
 
 
-def test_roles_are_those_that_have_a_folder(tmp_path: Path) -> None:
+def test_corpora_are_those_that_have_a_folder(tmp_path: Path) -> None:
     (tmp_path / "lrs3").mkdir()
     assert corpus_folders("pc_avs", tmp_path, ["lrs2", "lrs3"]) == {"lrs3": tmp_path / "lrs3"}
     with pytest.raises(UserError, match=r"holds no videos of pc_avs; make lrs2/ or voxceleb2/ in it"):
@@ -184,7 +183,7 @@ def test_roles_are_those_that_have_a_folder(tmp_path: Path) -> None:
 
 
 def test_clips_of_several_faces_have_a_video_each(truth: list[ClipVideo], tmp_path: Path) -> None:
-    takes = [
+    videos = [
         replace(
             truth[0], sample=replace(truth[0].sample, row=replace(truth[0].sample.row, id=f"both/face{n}", clip="both"))
         )
@@ -195,12 +194,12 @@ def test_clips_of_several_faces_have_a_video_each(truth: list[ClipVideo], tmp_pa
         copied.parent.mkdir(exist_ok=True)
         copied.touch()
     clip = Clip("both", "", "test", "0.mp4", "0.mp4", "")
-    matched = match_samples(truth[0].root, [clip], Shards(takes), tmp_path)  # type: ignore[arg-type]
-    assert [take.generated for take in matched.takes] == [tmp_path / f"both/face{n}.mp4" for n in (1, 2)]
-    assert {take.clip.id for take in matched.takes} == {"both"}
+    matched = match_samples(CorpusClips(truth[0].root, [clip], Shards(videos)), tmp_path)  # type: ignore[arg-type]
+    assert [video.generated for video in matched.videos] == [tmp_path / f"both/face{n}.mp4" for n in (1, 2)]
+    assert {video.clip.id for video in matched.videos} == {"both"}
 
 
-def test_findings_are_a_table_by_role_and_clip(tmp_path: Path) -> None:
+def test_findings_are_a_table_by_corpus_and_clip(tmp_path: Path) -> None:
     notes = {
         "lrs2": [Note("b", ClipFinding.LONGER, True, "9 frames, 8"), Note("a", ClipFinding.MISSING, False, "no")],
         "lrs3": [],

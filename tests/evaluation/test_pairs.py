@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from synctalk.errors import UserError
-from synctalk.evaluation import pairs
-from synctalk.evaluation.videos.pairs import ClipFinding, Note, match_crossed, match_folders, videos_below, write_notes
+from synctalk.evaluation.videos import pairs
+from synctalk.evaluation.videos.findings import ClipFinding, Note, write_notes
+from synctalk.evaluation.videos.pairs import match_crossed, match_folders, videos_below
 
 
 def files(root: Path, *names: str) -> Path:

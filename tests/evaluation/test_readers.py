@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from training.tiny import CROP, SENTENCES, reader, samples, tokenizer
 
-from synctalk.evaluation import readers
+from synctalk.evaluation.judges import readers
 from synctalk.evaluation.judges.readers import (
     ReaderScore,
     alignment_figures,

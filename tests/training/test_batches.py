@@ -17,15 +17,15 @@ from synctalk.features.tokens import token_batch
 from synctalk.models.lip_reader import EOS, PAD
 from synctalk.shards.cache import SampleCache, long_enough
 from synctalk.shards.read import Sample, ShardSet
-from synctalk.training.data import (
+from synctalk.training.batches import (
     FrameBatches,
     StepSampler,
     batch_numbers,
     batches,
     length_classes,
 )
+from synctalk.training.generator_batches import TalkingFaceBatch, draw_reference, draw_windows, talking_face_batch
 from synctalk.training.loop import TrainState, run_steps
-from synctalk.training.talking_data import TalkingFaceBatch, draw_reference, draw_windows, talking_face_batch
 
 
 def test_every_clip_comes_once_an_epoch_and_epochs_differ() -> None:

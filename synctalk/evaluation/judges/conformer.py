@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synctalk.evaluation.videos.pictures import PreparedVideo
+from synctalk.evaluation.videos.prepared import PreparedVideo
 from synctalk.features.roi_input import roi_input
 from synctalk.features.tokens import Units
 from synctalk.metrics.wer import word_edits
@@ -35,8 +35,8 @@ class ConformerTexts:
     """What the Conformer makes of one clip.
 
     Attributes:
-        forced: the likeliest piece at each place of the transcript, given all true pieces before it; no more places
-            than the transcript has. None without a transcript.
+        forced: the likeliest pieces, each given the true ones of the transcript before it, as many as that has. None
+            without a transcript.
         free: what it reads without one.
     """
 
@@ -77,11 +77,12 @@ def read_by_conformer(
     return readings
 
 
-def _conformer_figures(footage: Sequence[PreparedVideo], judge: ConformerJudge | None) -> list[dict[str, Any]]:
-    figures: list[dict[str, Any]] = [{} for _ in footage]
+def conformer_figures(videos: Sequence[PreparedVideo], judge: ConformerJudge | None) -> list[dict[str, Any]]:
+    """What the Conformer reads in each video that has mouths, and its edits where the transcript is known."""
+    figures: list[dict[str, Any]] = [{} for _ in videos]
     if judge is None:
         return figures
-    seen = [(number, clip.mouths, clip.transcript) for number, clip in enumerate(footage) if clip.mouths is not None]
+    seen = [(number, clip.mouths, clip.transcript) for number, clip in enumerate(videos) if clip.mouths is not None]
     readings = read_by_conformer(
         judge.model, judge.units, [mouths for _, mouths, _ in seen], [text for *_, text in seen], judge.crop, judge.beam
     )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synctalk.evaluation.videos.pictures import PreparedVideo
+from synctalk.evaluation.videos.prepared import PreparedVideo
 from synctalk.features.roi_input import roi_input
 from synctalk.features.speech_batch import pad_stack
 from synctalk.features.tokens import Tokenizer
@@ -70,16 +70,17 @@ def read_lips(
     return texts
 
 
-def _lip_figures(footage: Sequence[PreparedVideo], judge: LipJudge | None) -> list[dict[str, Any]]:
+def lip_figures(videos: Sequence[PreparedVideo], judge: LipJudge | None) -> list[dict[str, Any]]:
+    """What the observer reads in each video that has mouths, and its edits where the transcript is known."""
     if judge is None:
-        return [{}] * len(footage)
-    mouths = [clip.mouths for clip in footage]
+        return [{}] * len(videos)
+    mouths = [clip.mouths for clip in videos]
     seen = [number for number, mouth in enumerate(mouths) if mouth is not None]
     texts = read_lips(judge.model, judge.tokenizer, [m for m in mouths if m is not None], judge.crop, judge.beam)
-    figures: list[dict[str, Any]] = [{} for _ in footage]
+    figures: list[dict[str, Any]] = [{} for _ in videos]
     for number, text in zip(seen, texts, strict=True):
         figures[number]["hypothesis"] = text
-        reference = footage[number].transcript
+        reference = videos[number].transcript
         if reference is not None:
             words, characters = word_edits(reference, text), character_edits(reference, text)
             figures[number] |= {

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from synctalk.evaluation.judges.conformer import ConformerJudge, _conformer_figures
-from synctalk.evaluation.judges.lip_reader import LipJudge, _lip_figures
-from synctalk.evaluation.judges.syncnet import SyncEmbeddings, SyncJudge, _sync_figures, sync_embeddings
+from synctalk.evaluation.judges.conformer import ConformerJudge, conformer_figures
+from synctalk.evaluation.judges.lip_reader import LipJudge, lip_figures
+from synctalk.evaluation.judges.syncnet import SyncEmbeddings, SyncJudge, sync_embeddings, sync_figures
 from synctalk.evaluation.scores import ClipScore
-from synctalk.evaluation.videos.pictures import PreparedVideo
+from synctalk.evaluation.videos.prepared import PreparedVideo
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ class Judges:
 
 
 def judge_videos(clips: Iterable[PreparedVideo], judges: Judges) -> list[ClipScore]:
-    """Let the judges score clips, in their order; each clip's other sound is that of the next, cyclically."""
-    footage: list[PreparedVideo] = []
+    """Let the judges score clips, in their order; each clip's other audio is that of the next, cyclically."""
+    videos: list[PreparedVideo] = []
     embeddings: list[SyncEmbeddings] = []
     for clip in clips:
         if judges.sync is not None:
             embeddings.append(sync_embeddings(judges.sync.model, clip.pictures, clip.mfcc, clip.n_samples))
         # pictures of all clips would not fit in memory
-        footage.append(replace(clip, pictures=np.zeros((0,), np.uint8)))
-    sync = [_sync_figures(embeddings, number) for number in range(len(embeddings))] or [{}] * len(footage)
-    words = _lip_figures(footage, judges.lips)
-    third = _conformer_figures(footage, judges.conformer)
+        videos.append(replace(clip, pictures=np.zeros((0,), np.uint8)))
+    sync = [sync_figures(embeddings, number) for number in range(len(embeddings))] or [{}] * len(videos)
+    words = lip_figures(videos, judges.lips)
+    third = conformer_figures(videos, judges.conformer)
     return [
         ClipScore(
             **_blank(clip) | sync[number] | words[number] | third[number] | (asdict(clip.images) if clip.images else {})
         )
-        for number, clip in enumerate(footage)
+        for number, clip in enumerate(videos)
     ]
 
 

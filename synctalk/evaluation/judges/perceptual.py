@@ -19,8 +19,7 @@ from torch import Tensor
 from synctalk.checkpoints.importing import file_sha256
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval, ratio_interval
-from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception
-from synctalk.evaluation.lpips import LPIPS, load_lpips
+from synctalk.evaluation.judges.quality import D_FEATURES, Inception, Lpips
 from synctalk.evaluation.videos.frames import VideoFrames
 from synctalk.evaluation.videos.pairs import Pair
 from synctalk.parquet import write_table
@@ -28,7 +27,7 @@ from synctalk.runtime.device import torch_device
 from synctalk.runtime.progress import progress_bar
 
 BATCH = 16
-"""VideoFrames at a time."""
+"""Frames at a time."""
 LEAST_FRAMES = 2
 """Of each kind, without which there is no covariance."""
 
@@ -37,7 +36,7 @@ LEAST_FRAMES = 2
 class Nets:
     """The networks that were given, and the hashes of their files, by name."""
 
-    lpips: LPIPS | None
+    lpips: Lpips | None
     inception: Inception | None
     hashes: dict[str, str]
 
@@ -46,14 +45,15 @@ def load_nets(alexnet: Path | None, heads: Path | None, inception: Path | None) 
     """Load what is given.
 
     Raises:
-        UserError: one of LPIPS' two files is not given; a file is missing, damaged, or holds something else.
+        UserError: one of LPIPS' two files is not given; a file is missing, damaged, or holds something else; the
+            extra `quality` is not installed.
     """
     if (alexnet is None) != (heads is None):
         raise UserError("--lpips", "comes in two files", f"give --lpips{'' if alexnet is None else '-heads'}")
-    lpips = load_lpips(alexnet, heads) if alexnet is not None and heads is not None else None
+    lpips = Lpips(alexnet, heads) if alexnet is not None and heads is not None else None
     files = [path for path in (alexnet, heads, inception) if path is not None]
     hashes = {f"{path.parent.name}/{path.name}": file_sha256(path) for path in files}
-    return Nets(lpips, load_inception(inception) if inception is not None else None, hashes)
+    return Nets(lpips, Inception(inception) if inception is not None else None, hashes)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def perceive(
-    pairs: Sequence[Pair], lpips: LPIPS | None, inception: Inception | None
+    pairs: Sequence[Pair], lpips: Lpips | None, inception: Inception | None
 ) -> tuple[list[ClipLpips], Fid | None]:
     """LPIPS of each pair whose frames can be compared, in their order, and FID over the frames of them all.
 
@@ -155,7 +155,7 @@ def perceive(
 
 
 def _batches(made: VideoFrames, real: VideoFrames, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """VideoFrames that both have, RGB uint8 [N, 3, H, W] each."""
+    """Frames that both have, RGB uint8 [N, 3, H, W] each."""
     both = zip(made, real, strict=False)
     while rows := list(islice(both, BATCH)):
         generated, truth = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*rows, strict=True))

@@ -46,13 +46,14 @@ def sync_embeddings(
     return SyncEmbeddings(lip, audio)
 
 
-def judge_sync(lips: SyncEmbeddings, sound: SyncEmbeddings) -> LipSync:
-    """LSE of the lips of one clip against the sound of the same or another clip, over the windows that both have."""
-    n_windows = min(len(lips.lip), len(sound.audio))
-    return lse(lips.lip[:n_windows], sound.audio[:n_windows])
+def judge_sync(lips: SyncEmbeddings, audio: SyncEmbeddings) -> LipSync:
+    """LSE of the lips of one clip against the audio of the same or another clip, over the windows that both have."""
+    n_windows = min(len(lips.lip), len(audio.audio))
+    return lse(lips.lip[:n_windows], audio.audio[:n_windows])
 
 
-def _sync_figures(embeddings: Sequence[SyncEmbeddings], number: int) -> dict[str, Any]:
+def sync_figures(embeddings: Sequence[SyncEmbeddings], number: int) -> dict[str, Any]:
+    """LSE-C, LSE-D and offset of one of several clips; its other audio is that of the next, cyclically."""
     own = judge_sync(embeddings[number], embeddings[number])
     figures = {
         "n_windows": len(embeddings[number].lip),

@@ -6,113 +6,88 @@ to show the whole clip in the clip's own picture size; `synctalk score`, which l
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from synctalk.corpora.records import Clip
 from synctalk.errors import ClipError, UserError
-from synctalk.evaluation.videos.corpus import ClipVideo, decode_clip, prepare
-from synctalk.evaluation.videos.foreign import MIN_FRAMES, UNREADABLE, Preparation
-from synctalk.evaluation.videos.pairs import ClipFinding, Note, videos_below, without_partner
-from synctalk.features.syncnet_input import View
+from synctalk.evaluation.videos.corpus import ClipSetup, ClipVideo, decode_clip, prepare_decoded
+from synctalk.evaluation.videos.findings import ClipFinding, Note, other_length, too_short, undecoded
+from synctalk.evaluation.videos.pairs import videos_below, without_partner
+from synctalk.evaluation.videos.prepared import Preparation
 from synctalk.media import probe, resample_index
-from synctalk.models.syncnet import SyncNetConfig
-from synctalk.shards.read import ShardSet
-from synctalk.timebase import n_whole_frames
-
-FINDINGS_HEADER = ("corpus", "id", "finding", "scored", "detail")
+from synctalk.shards.clips import CorpusClips
 
 
 @dataclass(frozen=True)
 class Matched:
-    """Test clips that have a video, in the order of the shards, and what has no partner."""
+    """Videos of test clips in the order of the shards, and what has no partner."""
 
-    takes: tuple[ClipVideo, ...]
+    videos: tuple[ClipVideo, ...]
     notes: tuple[Note, ...]
 
 
-def corpus_folders(method: str, folder: Path, roles: Sequence[str]) -> dict[str, Path]:
-    """Role -> folder of the videos of `method` on it, for the roles that have one.
+def corpus_folders(method: str, folder: Path, corpora: Sequence[str]) -> dict[str, Path]:
+    """Corpus -> folder of the videos of `method` on it, for the corpora that have one.
 
     Raises:
         UserError: none has.
     """
-    found = {role: folder / role for role in roles if (folder / role).is_dir()}
+    found = {corpus: folder / corpus for corpus in corpora if (folder / corpus).is_dir()}
     if not found:
-        mend = f"make {' or '.join(f'{role}/' for role in roles)} in it, with videos called as the clips"
+        mend = f"make {' or '.join(f'{corpus}/' for corpus in corpora)} in it, with videos called as the clips"
         raise UserError(folder, f"holds no videos of {method}", mend)
     return found
 
 
-def match_samples(root: Path, clips: Sequence[Clip], shards: ShardSet, folder: Path) -> Matched:
-    """Find the video of each sample of `shards` by its id below `folder`.
+def match_samples(test: CorpusClips, folder: Path) -> Matched:
+    """Find the video of each sample by its id below `folder`.
 
     Raises:
         UserError: `folder` holds no video.
     """
-    made, by_id = videos_below(folder), {clip.id: clip for clip in clips}
-    ids = [row.id for row in shards.rows]
-    takes = [
-        ClipVideo(root, by_id[row.clip], shards[number], made[row.id], whole=True)
-        for number, row in enumerate(shards.rows)
+    made, by_id = videos_below(folder), {clip.id: clip for clip in test.clips}
+    rows = test.shards.rows
+    videos = [
+        ClipVideo(test.root, by_id[row.clip], test.shards[number], made[row.id], whole=True)
+        for number, row in enumerate(rows)
         if row.id in made
     ]
-    return Matched(tuple(takes), tuple(without_partner(ids, made)))
+    return Matched(tuple(videos), tuple(without_partner([row.id for row in rows], made)))
 
 
-def prepare_external(
-    take: ClipVideo, face_size: int, mouth_size: int, view: View, judge: SyncNetConfig, *, jpeg: bool = False
-) -> Preparation:
-    """Prepare one take as `film` does; whatever is wrong with its video becomes a note.
+def prepare_external(video: ClipVideo, setup: ClipSetup) -> Preparation:
+    """Prepare a clip as `prepare_clip` does; whatever is wrong with the generated file becomes a note.
 
     Raises:
         ClipError: the real clip cannot be decoded.
     """
-    row = take.sample.row
+    clip_id = video.sample.row.id
     notes: list[Note] = []
-    assert take.generated is not None
+    assert video.generated is not None
 
-    def filmed(finding: ClipFinding, detail: str) -> Preparation:
-        return Preparation(None, (*notes, Note(row.id, finding, False, detail)))
+    def unscored(finding: ClipFinding, detail: str) -> Preparation:
+        return Preparation(None, (*notes, Note(clip_id, finding, False, detail)))
 
-    real, _ = decode_clip(replace(take, generated=None))
-    n_clip = _n_frames(take.root / take.clip.video)
+    real, _ = decode_clip(replace(video, generated=None))
+    n_clip = _n_frames(video.root / video.clip.video)
     try:
-        frames, pcm = decode_clip(take)
-        n_made = _n_frames(take.generated)
+        frames, pcm = decode_clip(video)
+        n_made = _n_frames(video.generated)
     except ClipError as error:
-        return filmed(UNREADABLE.get(error.reason, ClipFinding.UNREADABLE), error.detail)
+        return unscored(undecoded(error.reason), error.detail)
     if n_made != n_clip:
-        finding = ClipFinding.SHORTER if n_made < n_clip else ClipFinding.LONGER
-        detail = f"{n_made} frames, {n_clip} in the real video; what both have is scored"
-        notes.append(Note(row.id, finding, True, detail))
-    if min(len(frames), n_whole_frames(len(pcm))) < MIN_FRAMES:
-        return filmed(
-            ClipFinding.TOO_SHORT,
-            f"{len(frames)} frames and {len(pcm)} samples, {MIN_FRAMES} frames of both are needed",
-        )
+        notes.append(other_length(clip_id, n_made, n_clip))
+    if (detail := too_short(len(frames), len(pcm))) is not None:
+        return unscored(ClipFinding.TOO_SHORT, detail)
     if frames.shape[1:] != real.shape[1:]:
         sizes = [f"{one.shape[2]}x{one.shape[1]}" for one in (frames, real)]
-        return filmed(
-            ClipFinding.OTHER_SIZE, f"{sizes[0]} pixels, {sizes[1]} in the real video, whose face boxes do not fit it"
-        )
-    return Preparation(prepare(take, frames, pcm, real, face_size, mouth_size, view, judge, jpeg=jpeg), tuple(notes))
+        detail = f"{sizes[0]} pixels, {sizes[1]} in the real video, whose face boxes do not fit it"
+        return unscored(ClipFinding.OTHER_SIZE, detail)
+    return Preparation(prepare_decoded(video, frames, pcm, real, setup), tuple(notes))
 
 
 def _n_frames(path: Path) -> int:
-    """VideoFrames of a video's 25 fps time line."""
+    """Frames of a video's 25 fps time line."""
     stream = probe(path).video
     return 0 if stream is None else len(resample_index(stream))
-
-
-def write_findings(path: Path, notes: Mapping[str, Sequence[Note]]) -> None:
-    """Write notes by role as CSV: corpus, id, finding, scored (true or false), detail; sorted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(FINDINGS_HEADER)
-        for role, found in notes.items():
-            for note in sorted(found, key=lambda note: (note.id, note.finding, note.detail)):
-                writer.writerow([role, note.id, note.finding, str(note.scored).lower(), note.detail])

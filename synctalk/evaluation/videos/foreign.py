@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from synctalk.errors import ClipError, Reason
+from synctalk.errors import ClipError
+from synctalk.evaluation.videos.findings import ClipFinding, Note, other_length, too_short, undecoded
 from synctalk.evaluation.videos.frames import UndecodedError, VideoFrames
 from synctalk.evaluation.videos.images import ImageComparison
-from synctalk.evaluation.videos.pairs import ClipFinding, Note, Pair
-from synctalk.evaluation.videos.pictures import Pictures, PreparedVideo
+from synctalk.evaluation.videos.pairs import Pair
+from synctalk.evaluation.videos.prepared import Pictures, Preparation, PreparedVideo
 from synctalk.faces.align import MouthParams, crop_mouth, mouth_transforms
 from synctalk.faces.crop import whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, make_detector, read_published_track
@@ -30,16 +31,11 @@ from synctalk.faces.track import ANY_FOOTAGE, FaceTrack
 from synctalk.features import mfcc
 from synctalk.features.syncnet_input import View
 from synctalk.media import read_audio
-from synctalk.models.syncnet import LIP_WINDOW, SyncNetConfig
-from synctalk.timebase import n_whole_frames
+from synctalk.models.syncnet import SyncNetConfig
 
 PICTURE_BYTES = 2**26
 """What the sync judge is shown of a clip comes ready from the process that decoded it, up to so many bytes: 17 s of
 SyncNet's 224 x 224. Of a longer clip it is made as the judge asks for it."""
-
-
-MIN_FRAMES = LIP_WINDOW + 2
-"""VideoFrames of sound and picture that a clip needs: two windows of SyncNet, and a median over its box."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Setup:
         detector: kind of face detector, `tracks` for tracks that lie in a folder; None does without faces.
         detector_params: of that detector; None for `tracks`.
         tracks: that folder: `<id>.npz` of the real video (of the generated one where there is none).
-        jpeg: the sync judge sees pictures out of the published scripts' frame dump; see `film`.
+        jpeg: the sync judge sees pictures out of the published scripts' frame dump; see `ClipSetup`.
     """
 
     view: View | None
@@ -70,18 +66,6 @@ class Setup:
     def needs_face(self) -> bool:
         """Whether a clip without a face cannot be shown to a judge."""
         return self.view not in (None, "frame") or (self.mouth is not None and self.mouth.mode == "mean_face")
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """A clip that is ready for the judges, or None where it cannot be; and what is to be said of it."""
-
-    footage: PreparedVideo | None
-    notes: tuple[Note, ...]
-
-
-UNREADABLE = {Reason.NO_AUDIO: ClipFinding.NO_SOUND}
-"""Reasons for which decoding fails, where the finding has a name of its own."""
 
 
 @cache
@@ -103,30 +87,28 @@ def prepare_pair(pair: Pair, setup: Setup) -> Preparation:
     """
     notes: list[Note] = []
     try:
-        return Preparation(_film(pair, setup, notes), tuple(notes))
+        return Preparation(_prepare_pair(pair, setup, notes), tuple(notes))
     except _UnscoredError as error:
         finding, detail = error.finding, error.detail
     except UndecodedError as error:
-        finding, detail = UNREADABLE.get(error.reason, ClipFinding.UNREADABLE), error.detail
+        finding, detail = undecoded(error.reason), error.detail
     return Preparation(None, (*notes, Note(pair.id, finding, False, detail)))
 
 
-def _film(pair: Pair, setup: Setup, notes: list[Note]) -> PreparedVideo:
+def _prepare_pair(pair: Pair, setup: Setup, notes: list[Note]) -> PreparedVideo:
     """The pair, ready for the judges; findings that do not keep it from them are added to `notes`."""
 
     def note(finding: ClipFinding, detail: str) -> None:
         notes.append(Note(pair.id, finding, True, detail))
 
     made = VideoFrames(pair.generated, "generated")
-    pcm = _sound(made)
+    pcm = _audio_of(made)
     real = None if pair.reference is None else VideoFrames(pair.reference, "real")
     n_frames = len(made)
     if real is not None and pair.comparable and len(real) != n_frames:
-        finding = ClipFinding.SHORTER if n_frames < len(real) else ClipFinding.LONGER
-        note(finding, f"{n_frames} frames, {len(real)} in the real video; what both have is scored")
+        notes.append(other_length(pair.id, n_frames, len(real)))
         n_frames = min(n_frames, len(real))
-    if min(n_frames, n_whole_frames(len(pcm))) < MIN_FRAMES:
-        detail = f"{n_frames} frames and {len(pcm)} samples, {MIN_FRAMES} frames of both are needed"
+    if (detail := too_short(n_frames, len(pcm))) is not None:
         raise _UnscoredError(ClipFinding.TOO_SHORT, detail)
     same_size = real is not None and real.shape == made.shape
     if real is not None and not same_size:
@@ -144,12 +126,10 @@ def _film(pair: Pair, setup: Setup, notes: list[Note]) -> PreparedVideo:
             note(ClipFinding.NO_FACE, error.detail)
         else:
             if track.n_seen < n_frames:
-                note(
-                    ClipFinding.FACE_PARTLY,
-                    f"in {track.n_seen} of {n_frames} frames; the others take its nearest place",
-                )
+                detail = f"in {track.n_seen} of {n_frames} frames; the others take its nearest box"
+                note(ClipFinding.FACE_PARTLY, detail)
     compared = real if same_size and pair.comparable else None
-    return _prepare(pair, setup, made, compared, pcm, track, n_frames)
+    return _prepare_decoded(pair, setup, made, compared, pcm, track, n_frames)
 
 
 @dataclass(frozen=True)
@@ -178,21 +158,21 @@ def _whole_track(video: VideoFrames, clip_id: str, setup: Setup, n_frames: int) 
 
 
 def hold_ends(track: FaceTrack, n_frames: int) -> WholeTrack:
-    """`track` over all of `n_frames` frames, its first place before it and its last behind it."""
-    place = np.arange(n_frames) - track.start
-    held = np.clip(place, 0, len(track) - 1)
-    return WholeTrack(track.boxes[held], track.landmarks[held], int((held == place).sum()))
+    """`track` over all of `n_frames` frames, its first box before it and its last behind it."""
+    index = np.arange(n_frames) - track.start
+    held = np.clip(index, 0, len(track) - 1)
+    return WholeTrack(track.boxes[held], track.landmarks[held], int((held == index).sum()))
 
 
-def _sound(made: VideoFrames) -> NDArray[np.int16]:
-    """Sound of a generated video on its frames' time line."""
+def _audio_of(made: VideoFrames) -> NDArray[np.int16]:
+    """Audio of a generated video on its frames' time line."""
     try:
         return read_audio(made.path, made.start_s)
     except ClipError as error:
         raise UndecodedError(error.reason, f"generated: {error.detail}") from error
 
 
-def _prepare(
+def _prepare_decoded(
     pair: Pair,
     setup: Setup,
     made: VideoFrames,

@@ -16,7 +16,7 @@ from synctalk.media import iter_frames, probe, resample_index
 from synctalk.media.read import require_video
 
 HELD_BYTES = 2**28
-"""VideoFrames of a video are held up to so many bytes: a minute of LRS, 34 s at 360 x 288, 4 s at 1280 x 720."""
+"""Frames of a video are held up to so many bytes: a minute of LRS, 34 s at 360 x 288, 4 s at 1280 x 720."""
 
 
 class UndecodedError(ClipError):
@@ -24,13 +24,13 @@ class UndecodedError(ClipError):
 
 
 class VideoFrames:
-    """VideoFrames of a video at 25 a second, upright RGB uint8 [H, W, 3], by number and in their order.
+    """Frames of a video at 25 a second, upright RGB uint8 [H, W, 3], by number and in their order.
 
     Numbers are asked for in ascending order best: a lower one than before begins anew.
 
     Args:
         path: the video.
-        role: what it is in errors, `generated` or `real`.
+        side: what it is in errors, `generated` or `real`.
         jpeg: frames come out of the published scripts' dump; these are only to be gone through from the first.
         held_bytes: more than this is not held; `HELD_BYTES` where None.
 
@@ -44,8 +44,8 @@ class VideoFrames:
         UndecodedError: the file is broken; of a video that is not held, frames may turn out to be when reached.
     """
 
-    def __init__(self, path: Path, role: str, *, jpeg: bool = False, held_bytes: int | None = None) -> None:
-        self.path, self.role, self.jpeg = path, role, jpeg
+    def __init__(self, path: Path, side: str, *, jpeg: bool = False, held_bytes: int | None = None) -> None:
+        self.path, self.side, self.jpeg = path, side, jpeg
         try:
             self._stream = require_video(probe(path))
         except ClipError as error:
@@ -89,7 +89,7 @@ class VideoFrames:
             raise self._undecoded(error) from error
 
     def _undecoded(self, error: ClipError) -> UndecodedError:
-        return UndecodedError(error.reason, f"{self.role}: {error.detail}")
+        return UndecodedError(error.reason, f"{self.side}: {error.detail}")
 
     def __getstate__(self) -> dict[str, Any]:
         # another process decodes anew what it goes through

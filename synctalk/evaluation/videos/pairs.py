@@ -6,56 +6,14 @@ no partner becomes a `Note`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow as pa
 
 from synctalk.corpora.listing import VIDEO_SUFFIXES, iter_files, read_list, require_inside
 from synctalk.corpora.transcript import read_transcript
 from synctalk.errors import ClipError, UserError
-from synctalk.parquet import write_table
-
-
-class ClipFinding(StrEnum):
-    """What can be said of a clip beside its scores: all values of the `finding` column of notes.parquet."""
-
-    MISSING = "missing"
-    EXTRA = "extra"
-    UNREADABLE = "unreadable"
-    NO_SOUND = "no_sound"
-    NO_REFERENCE = "no_reference"
-    NO_TRANSCRIPT = "no_transcript"
-    NO_FACE = "no_face"
-    FACE_PARTLY = "face_partly"
-    TOO_SHORT = "too_short"
-    SHORTER = "shorter"
-    LONGER = "longer"
-    OTHER_SIZE = "other_size"
-
-
-@dataclass(frozen=True)
-class Note:
-    """One finding.
-
-    Attributes:
-        id: the clip.
-        finding: of the closed set.
-        scored: whether the clip has a row of scores all the same.
-        detail: what was found, in one line for a person.
-    """
-
-    id: str
-    finding: ClipFinding
-    scored: bool
-    detail: str
-
-
-NOTE_SCHEMA = pa.schema(
-    [("id", pa.string()), ("finding", pa.string()), ("scored", pa.bool_()), ("detail", pa.string())]
-)
+from synctalk.evaluation.videos.findings import ClipFinding, Note
 
 
 @dataclass(frozen=True)
@@ -83,12 +41,6 @@ class Matching:
 
     pairs: tuple[Pair, ...]
     notes: tuple[Note, ...]
-
-
-def write_notes(path: Path, notes: Iterable[Note]) -> None:
-    """Write notes as parquet, sorted by id."""
-    rows = [asdict(note) for note in notes]
-    write_table(path, sorted(rows, key=lambda row: (row["id"], row["finding"], row["detail"])), NOTE_SCHEMA)
 
 
 def videos_below(root: Path) -> dict[str, Path]:
@@ -174,16 +126,16 @@ def match_crossed(generated: Path, filelist: Path, reference: Path | None, trans
     pairs: list[Pair] = []
     notes: list[Note] = []
     lines = _crossed_lines(filelist)
-    for number, (sound, picture) in enumerate(lines):
+    for number, (audio, picture) in enumerate(lines):
         name = str(number)
         if name not in made:
             notes.append(
-                Note(name, ClipFinding.MISSING, False, f"no generated video of line {number}: {sound} {picture}")
+                Note(name, ClipFinding.MISSING, False, f"no generated video of line {number}: {audio} {picture}")
             )
             continue
         if reference and picture not in real:
             notes.append(Note(name, ClipFinding.NO_REFERENCE, True, f"{picture} is not among the real videos"))
-        text, note = _transcript(transcripts, sound, name)
+        text, note = _transcript(transcripts, audio, name)
         notes += [note] if note else []
         pairs.append(Pair(name, made[name], real.get(picture), False, text))
     known = {str(number) for number in range(len(lines))}
@@ -203,10 +155,10 @@ def _crossed_lines(path: Path) -> list[tuple[str, str]]:
         if len(words) != 2:
             raise UserError(f"{path}:{number}", f"has {len(words)} words", "a line is `audio_id video_id`")
         try:
-            sound, picture = map(require_inside, words)
+            audio, picture = map(require_inside, words)
         except ClipError as error:
             raise UserError(f"{path}:{number}", error.detail, "mend the list") from error
-        ids.append((sound, picture))
+        ids.append((audio, picture))
     return ids
 
 

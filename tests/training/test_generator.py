@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from overfit import OPTIM, assert_resumes, curve
+from overfit import ADAM, OPTIM, assert_resumes, curve, supervised, train_generator
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
 from torch import nn
 
@@ -19,26 +19,24 @@ from synctalk.generation.faces import generate_faces
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.shards.cache import SampleCache
 from synctalk.training.adversary import Adversary
-from synctalk.training.schedule import PhaseParams, ValidationParams
-from synctalk.training.supervisor import Supervisor
-from synctalk.training.talking import (
+from synctalk.training.generator import begin_generator, mouth_weights
+from synctalk.training.generator_batches import talking_face_batch
+from synctalk.training.methods import (
     RECONSTRUCTION_ONLY,
+    AdversaryParams,
     GeneratorWeights,
+    LipReadingParams,
     MethodParams,
+    PhaseParams,
     TrainParams,
-    begin_generator,
-    contrastive_term,
-    mouth_weights,
-    train_generator,
+    ValidationParams,
 )
-from synctalk.training.talking_data import talking_face_batch
 
 TERMS = ("reconstruction", "adversarial", "lip_reading", "contrastive", "sync")
 TRAIN = TrainParams(
-    optim=replace(OPTIM, steps=40), discriminator_optim=replace(OPTIM, lr=0.001), window_frames=4, window_share=0.2,
-    mouth_weight=2.0, smoothing=0.1, lip_reduction="mean", adversarial_form="bce",
-    adversary_frames=0, ema_decay=0.0,
-    validation=ValidationParams(every=0, clips=0, patience=0),
+    optim=replace(OPTIM, steps=40), adversary=AdversaryParams(optim=replace(ADAM, lr=0.001)), window_frames=4,
+    window_share=0.2, mouth_weight=2.0, lip_reading=LipReadingParams(reduction="mean"),
+    validation=ValidationParams(every=0, clips=0),
     phases={"whole": PhaseParams(begin=0, terms=TERMS, tuned_audio_layers=1)},
 )  # fmt: skip
 ALL_TERMS = replace(
@@ -69,8 +67,7 @@ def test_one_clip_is_learnt_from_reconstruction_alone_and_its_mouth_follows_the_
     adversary = {key: value.clone() for key, value in discriminator.state_dict().items()}
     params = replace(TRAIN, window_frames=8, optim=replace(OPTIM, steps=80))
     state = train_generator(
-        model, discriminator, None, cache, pieces, RECONSTRUCTION_ONLY, params, crop=CROP, seed=0, folder=tmp_path,
-        label="test",
+        model, discriminator, None, cache, pieces, RECONSTRUCTION_ONLY, params, crop=CROP, seed=0, folder=tmp_path
     )  # fmt: skip
     losses = curve(state, "reconstruction")
     assert losses[-1] < losses[0] / 3
@@ -90,7 +87,7 @@ def test_a_model_that_made_faces_can_be_trained_on(tmp_path: Path) -> None:
     generate_faces(model.eval(), sample.faces, sample.faces[:1], normalise_fbank(sample.fbank), np.arange(20), 8)
     state = train_generator(
         model, discriminator, None, cache, pieces, RECONSTRUCTION_ONLY, replace(TRAIN, optim=replace(OPTIM, steps=1)),
-        crop=CROP, seed=0, folder=tmp_path, label="test",
+        crop=CROP, seed=0, folder=tmp_path
     )  # fmt: skip
     assert curve(state, "gradient_norm")[0] > 0
 
@@ -104,10 +101,8 @@ def test_a_run_that_is_cut_off_ends_with_the_same_bits(tmp_path: Path, cut_at: i
 
     def train(folder: Path) -> nn.Module:
         model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
-        supervisor = Supervisor(watcher, cache, CROP)
         train_generator(
-            model, discriminator, supervisor, cache, pieces, ALL_TERMS, params, crop=CROP, seed=2, folder=folder,
-            label="test",
+            model, discriminator, watcher, cache, pieces, ALL_TERMS, params, crop=CROP, seed=2, folder=folder
         )  # fmt: skip
         return nn.ModuleDict({"generator": model, "discriminator": discriminator})
 
@@ -118,7 +113,6 @@ def test_the_first_step_of_a_method_depends_on_each_of_its_weights(tmp_path: Pat
     """Every term of eq. 13 moves the generator: the norm of the first gradient changes with its weight."""
     cache, pieces = samples(tmp_path / "shards", 2), tokenizer()
     watcher = reader(vocabulary=len(pieces))
-    supervisor = Supervisor(watcher, cache, CROP)
 
     def first_norm(name: str, **weights: float) -> float:
         (tmp_path / name).mkdir()
@@ -128,13 +122,13 @@ def test_the_first_step_of_a_method_depends_on_each_of_its_weights(tmp_path: Pat
             parameter.data *= 3
         method: MethodParams = replace(ALL_TERMS, weights=replace(ALL_TERMS.weights, **weights))
         state = train_generator(
-            model, discriminator, supervisor, cache, pieces, method, replace(TRAIN, optim=replace(OPTIM, steps=1)),
-            crop=CROP, seed=2, folder=tmp_path / name, label="test",
+            model, discriminator, watcher, cache, pieces, method, replace(TRAIN, optim=replace(OPTIM, steps=1)),
+            crop=CROP, seed=2, folder=tmp_path / name
         )  # fmt: skip
         return curve(state, "gradient_norm")[0]
 
     norm = first_norm("all")
-    for name in supervisor.gives | {"reconstruction", "adversarial"}:
+    for name in ("reconstruction", "adversarial", "lip_reading", "contrastive"):
         assert abs(first_norm(name, **{name: 2.0}) - norm) > 1e-3 * norm, name
 
 
@@ -142,16 +136,16 @@ def test_the_first_step_of_a_method_depends_on_each_of_its_weights(tmp_path: Pat
 def test_conv_compares_neighbouring_frames_and_local_does_not(tmp_path: Path, kind: str, reach: int) -> None:
     torch.manual_seed(0)
     cache, pieces = samples(tmp_path, 1), tokenizer()
-    supervisor = Supervisor(reader(kind, vocabulary=len(pieces)), cache, CROP)
-    model, _ = begin_generator(NETWORKS, "synctalklip", supervisor.model, None, seed=0)
+    network = reader(kind, vocabulary=len(pieces))
+    model, _ = begin_generator(NETWORKS, "synctalklip", network, None, seed=0)
+    supervisor = supervised(network, model, cache, ALL_TERMS, TRAIN, CROP)
     batch = talking_face_batch(
         cache, [0], crop=CROP, window=4, share=0.0, tokenizer=pieces, rng=np.random.default_rng(3)
     )
     start = int(batch.window_start[0])
     assert 1 <= start <= 14
     audio, video = (torch.randn(1, 20, 16, requires_grad=True) for _ in range(2))
-    loss = contrastive_term(model, supervisor, batch, audio, video, ALL_TERMS, torch.Generator().manual_seed(0))
-    loss.backward()
+    supervisor.contrastive(model.contrastive_head, audio, video, batch, torch.Generator().manual_seed(0)).backward()
     for encoding in (audio, video):
         seen = torch.nonzero(encoding.grad[0].abs().sum(-1)).flatten().tolist()
         assert seen == list(range(start - reach, start + 4 + reach))
@@ -187,20 +181,20 @@ def test_the_adversary_sees_as_many_frames_as_it_is_told(
     cache, pieces = samples(tmp_path / "shards", 2), tokenizer()
     shown: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def learn(_: Adversary, pairs: list[tuple[torch.Tensor, torch.Tensor]], step: int) -> float:
-        shown.extend(pairs)
-        return 0.0
+    def learn(adversary: Adversary, step: int) -> dict[str, float]:
+        shown.extend(adversary.pairs)
+        adversary.pairs.clear()
+        return {}
 
     monkeypatch.setattr(Adversary, "learn", learn)
     watcher = reader(vocabulary=len(pieces))
     model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
     method = replace(RECONSTRUCTION_ONLY, weights=replace(RECONSTRUCTION_ONLY.weights, adversarial=0.1))
     params = replace(
-        TRAIN, optim=replace(OPTIM, steps=2, batch_clips=2), adversary_frames=asked, window_frames=4, window_share=0.0
-    )
-    train_generator(
-        model, discriminator, None, cache, pieces, method, params, crop=CROP, seed=2, folder=tmp_path, label="test"
-    )
+        TRAIN, optim=replace(OPTIM, steps=2, batch_clips=2), adversary=AdversaryParams(optim=ADAM, frames=asked),
+        window_frames=4, window_share=0.0,
+    )  # fmt: skip
+    train_generator(model, discriminator, None, cache, pieces, method, params, crop=CROP, seed=2, folder=tmp_path)
     assert [(len(real), len(fake)) for real, fake in shown] == [(seen, seen)] * 2
 
 
@@ -210,9 +204,9 @@ def test_micro_batches_are_all_judged_and_learnt_from(tmp_path: Path, monkeypatc
     learnt: list[list[int]] = []
     real = Adversary.learn
 
-    def learn(self: Adversary, pairs: list[tuple[torch.Tensor, torch.Tensor]], step: int) -> float:
-        learnt.append([len(made) for _, made in pairs])
-        return real(self, pairs, step)
+    def learn(adversary: Adversary, step: int) -> dict[str, float]:
+        learnt.append([len(made) for _, made in adversary.pairs])
+        return real(adversary, step)
 
     monkeypatch.setattr(Adversary, "learn", learn)
     watcher = reader(vocabulary=len(pieces))
@@ -221,10 +215,11 @@ def test_micro_batches_are_all_judged_and_learnt_from(tmp_path: Path, monkeypatc
     method = replace(RECONSTRUCTION_ONLY, weights=replace(RECONSTRUCTION_ONLY.weights, adversarial=0.1))
     optim = replace(OPTIM, steps=2, batch_clips=4, micro_batches=2, precision="bfloat16")
     params = replace(
-        TRAIN, optim=optim, discriminator_optim=optim, adversary_frames=6, window_frames=4, window_share=0.0
-    )
+        TRAIN, optim=optim, adversary=AdversaryParams(optim=replace(ADAM, precision="bfloat16"), frames=6),
+        window_frames=4, window_share=0.0,
+    )  # fmt: skip
     state = train_generator(
-        model, discriminator, None, cache, pieces, method, params, crop=CROP, seed=2, folder=tmp_path, label="test"
+        model, discriminator, None, cache, pieces, method, params, crop=CROP, seed=2, folder=tmp_path
     )
     assert learnt == [[3, 3]] * 2
     assert {name for _, name, _ in state.curves} == {"reconstruction", "adversarial", "discriminator", "gradient_norm"}
@@ -238,8 +233,10 @@ def test_the_discriminator_learns_from_every_part_by_its_faces() -> None:
     real, made = torch.rand(5, 3, 96, 96), torch.rand(5, 3, 96, 96)
     found = []
     for parts in ([slice(0, 5)], [slice(0, 3), slice(3, 5)]):
-        adversary = Adversary(copy.deepcopy(discriminator), replace(OPTIM, clip_norm=0.0), "bce")
-        loss = adversary.learn([(real[part], made[part]) for part in parts], 0)
+        params = AdversaryParams(optim=replace(ADAM, clip_norm=0.0))
+        adversary = Adversary(copy.deepcopy(discriminator), params, steps=1)
+        adversary.pairs = [(real[part], made[part]) for part in parts]
+        loss = adversary.learn(0)["discriminator"]
         found.append((loss, torch.cat([p.grad.flatten() for p in adversary.discriminator.parameters()])))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)

@@ -24,12 +24,12 @@ from synctalk.shards.cache import SampleCache
 
 @dataclass(frozen=True)
 class TalkingFaceBatch:
-    """What one step of the generator sees.
+    """What one step of the generator is made of.
 
     Attributes:
         speech: the whole clips; its video is the real one.
         mouth: real mouth regions, uint8 [B, T, R, R].
-        mel: mel windows of the whole clips, [B, T, 80, 16]; None where nobody hears them.
+        mel: mel windows of the whole clips, [B, T, 80, 16]; None where nothing reads them.
         clip: clip of each frame to make, int64 [N].
         frame: its frame in that clip, int64 [N].
         target_faces: [N, 3, S, S], RGB 0..1.
@@ -56,8 +56,8 @@ class TalkingFaceBatch:
         """Rows of a [B T, ...] table that belong to the frames to make, int64 [N]."""
         return self.clip * self.speech.padding.shape[1] + self.frame
 
-    def sound(self, kind: AudioKind) -> Tensor:
-        """The whole clips as a network hears them, [B, T, ...].
+    def audio(self, kind: AudioKind) -> Tensor:
+        """Audio of the whole clips as a network encodes it, [B, T, ...].
 
         Raises:
             ValueError: mel windows of a batch that was made without.
@@ -76,7 +76,7 @@ def draw_windows(n_frames: int, length: int, share: float, rng: np.random.Genera
         n_frames: of the clip; at least `length`.
         length: frames of a window.
         share: windows for each frame of the clip (0.08 in the peers); at least one window is drawn.
-        rng: source of chance.
+        rng: draws them.
     """
     wanted = max(1, int(share * n_frames))
     kept: list[int] = []
@@ -93,7 +93,7 @@ def draw_reference(n_frames: int, length: int, start: int, rng: np.random.Genera
         n_frames: of the clip; more than `length`.
         length: frames of a window.
         start: first frame of the window that is not to be drawn.
-        rng: source of chance.
+        rng: draws them.
     """
     other = int(rng.integers(0, n_frames - length))
     return other + (other >= start)
@@ -117,13 +117,13 @@ def talking_face_batch(
     """
     chosen = samples.read(numbers)
     clips, starts, targets, references, boxes, transforms = [], [], [], [], [], []
-    for place, sample in enumerate(chosen):
+    for index, sample in enumerate(chosen):
         for start in draw_windows(sample.row.n_frames, window, share, rng):
             other = draw_reference(sample.row.n_frames, window, start, rng)
             span = slice(start, start + window)
             wanted = [*range(start, start + window), *range(other, other + window)]
-            faces = sample.faces[wanted] if samples.keeps(numbers[place]) else sample.some_faces(wanted)
-            clips.append(place)
+            faces = sample.faces[wanted] if samples.keeps(numbers[index]) else sample.some_faces(wanted)
+            clips.append(index)
             starts.append(start)
             targets.append(faces[:window])
             references.append(faces[window:])

@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from synctalk.evaluation.videos.findings import Note
 from synctalk.evaluation.videos.images import ImageScores
 from synctalk.faces.crop import crop_face, syncnet_crops
 from synctalk.features.syncnet_input import View, judge_pictures
@@ -88,8 +89,8 @@ class PreparedVideo:
         images: None for ground truth.
         mouths: grey mouth regions, uint8 [T, R, R], the lip reader's input; None without a lip reader.
         pictures: what the sync judge looks at, T of uint8 [C, S, S]; empty without one.
-        mfcc: of the video's own sound, float32 [13, n].
-        n_samples: samples of that sound.
+        mfcc: of the video's own audio, float32 [13, n].
+        n_samples: samples of that audio.
     """
 
     id: str
@@ -100,3 +101,11 @@ class PreparedVideo:
     pictures: NDArray[np.uint8] | Pictures
     mfcc: NDArray[np.float32]
     n_samples: int
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A clip that is ready for the judges, or None where it cannot be; and what is to be said of it."""
+
+    video: PreparedVideo | None
+    notes: tuple[Note, ...] = ()

@@ -1,6 +1,4 @@
-"""Batches for training, each a pure function of (seed, step), so that a resumed run sees what an uninterrupted one
-sees.
-"""
+"""Which clips make a batch: a pure function of (seed, step), so that a resumed run sees what a whole one sees."""
 
 from __future__ import annotations
 
@@ -23,8 +21,10 @@ def _permutation(n_clips: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 def batch_numbers(n_clips: int, batch: int, seed: int, step: int) -> list[int]:
     """Clips of batch `step`: one shuffled epoch after the other, without a gap between them."""
-    places = range(step * batch, (step + 1) * batch)
-    return [int(_permutation(n_clips, seed, place // n_clips)[place % n_clips]) for place in places]
+    return [
+        int(_permutation(n_clips, seed, index // n_clips)[index % n_clips])
+        for index in range(step * batch, (step + 1) * batch)
+    ]
 
 
 def length_classes(n_frames: Sequence[int]) -> NDArray[np.int64]:
@@ -67,10 +67,10 @@ class FrameBatches:
             )
         self.ends: list[int] = []
         begin = 0
-        for place, frames in enumerate(np.sort(self.classes)):
-            if (place + 1 - begin) * frames > batch_frames:
-                self.ends.append(place)
-                begin = place
+        for index, frames in enumerate(np.sort(self.classes)):
+            if (index + 1 - begin) * frames > batch_frames:
+                self.ends.append(index)
+                begin = index
         self.ends.append(len(self.classes))
         self._level_last(batch_frames)
         self._epoch = -1
@@ -86,22 +86,27 @@ class FrameBatches:
 
     def __call__(self, step: int) -> list[int]:
         """Clips of batch `step`, from 0."""
-        epoch, place = divmod(step, len(self.ends))
+        epoch, index = divmod(step, len(self.ends))
         if epoch != self._epoch:
             order = _permutation(len(self.classes), self.seed, epoch)
             self._by_length = order[np.argsort(self.classes[order], kind="stable")]
-            self._places = np.random.default_rng([self.seed, epoch, 1]).permutation(len(self.ends))
+            self._order = np.random.default_rng([self.seed, epoch, 1]).permutation(len(self.ends))
             self._epoch = epoch
-        chosen = int(self._places[place])
+        chosen = int(self._order[index])
         begin = self.ends[chosen - 1] if chosen else 0
         return [int(number) for number in self._by_length[begin : self.ends[chosen]]]
 
 
+def batches_of(numbers: Sequence[int], batch_clips: int, seed: int) -> Callable[[int], list[int]]:
+    """What gives the clips of every step, of those of `numbers`, as `batch_numbers`."""
+    return lambda step: [numbers[index] for index in batch_numbers(len(numbers), batch_clips, seed, step)]
+
+
 def batches(samples: SampleCache, batch_clips: int, batch_frames: int, seed: int) -> Callable[[int], list[int]]:
-    """What gives the clips of every step: `FrameBatches`, or `batch_numbers` where `batch_frames` is 0."""
+    """What gives the clips of every step: `FrameBatches`, or `batches_of` all clips where `batch_frames` is 0."""
     if batch_frames:
         return FrameBatches([row.n_frames for row in samples.shards.rows], batch_frames, seed)
-    return lambda step: batch_numbers(len(samples), batch_clips, seed, step)
+    return batches_of(range(len(samples)), batch_clips, seed)
 
 
 class StepSampler(Sampler[list[int]]):

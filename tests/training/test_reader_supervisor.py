@@ -8,39 +8,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from overfit import ADAM, supervised, train_generator
+from overfit import OPTIM as BASE
 from tiny import CROP, ENCODER, NETWORKS, reader, samples, tokenizer
 
 from synctalk.checkpoints import save
 from synctalk.errors import UserError
 from synctalk.faces.align import MouthParams
 from synctalk.features.speech_batch import pad_stack
+from synctalk.features.tokens import Tokenizer
 from synctalk.losses.contrastive import draw_negatives
 from synctalk.models.av_syncnet import AVSyncNet, NeighbourConv
+from synctalk.models.lip_reader import PAD
 from synctalk.models.synctalklip import generator_input, mask_lower_half
+from synctalk.shards.cache import SampleCache
 from synctalk.training.finetune import front_end_features
-from synctalk.training.optim import OptimParams
-from synctalk.training.schedule import PhaseParams, ValidationParams
-from synctalk.training.supervisor import Supervisor, require_mouth
-from synctalk.training.talking import (
+from synctalk.training.generator import begin_generator
+from synctalk.training.generator_batches import TalkingFaceBatch, talking_face_batch
+from synctalk.training.methods import (
+    AdversaryParams,
     ContrastiveParams,
     GeneratorWeights,
+    LipReadingParams,
     MethodParams,
+    PhaseParams,
     TrainParams,
-    begin_generator,
-    contrastive_term,
-    train_generator,
+    ValidationParams,
 )
-from synctalk.training.talking_data import TalkingFaceBatch, talking_face_batch
+from synctalk.training.reader_supervisor import ReaderSupervisor, require_mouth
 
-OPTIM = OptimParams(
-    hold_steps=0,
-    steps=2, batch_clips=2, lr=0.01, warmup_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.9, beta2=0.98, eps=1e-8,
-    weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
-)  # fmt: skip
+OPTIM = replace(BASE, steps=2, batch_clips=2, warmup_steps=0, clip_norm=0.0)
 TRAIN = TrainParams(
-    optim=OPTIM, discriminator_optim=OPTIM, window_frames=4, window_share=0.1, mouth_weight=2.0, smoothing=0.1,
-    lip_reduction="mean", adversarial_form="bce", adversary_frames=0, ema_decay=0.0,
-    validation=ValidationParams(every=0, clips=0, patience=0),
+    optim=OPTIM, adversary=AdversaryParams(optim=ADAM), window_frames=4, window_share=0.1, mouth_weight=2.0,
+    lip_reading=LipReadingParams(reduction="mean"), validation=ValidationParams(every=0, clips=0),
     phases={
         "whole": PhaseParams(
             begin=0, terms=("reconstruction", "adversarial", "lip_reading", "contrastive"), tuned_audio_layers=1
@@ -50,17 +50,24 @@ TRAIN = TrainParams(
 METHOD = MethodParams(
     network="synctalklip",
     supervisor="models/finetune/av_syncnet",
-    recipe="synctalklip",
     audio_anchor="tuned",
-    contrastive=ContrastiveParams(form="released", negatives="batch", temperature=1.0, margin=1.0),
     weights=GeneratorWeights(reconstruction=1.0, adversarial=0.1, lip_reading=0.1, contrastive=0.1, sync=0.0),
 )
 
 
-def a_batch(folder: Path, window: int = 4, share: float = 0.2, seed: int = 0) -> tuple[Supervisor, TalkingFaceBatch]:
+def a_supervisor(cache: SampleCache, pieces: Tokenizer, method: MethodParams = METHOD) -> ReaderSupervisor:
+    """A tiny reader as supervisor of a generator that begins as it."""
+    network = reader(vocabulary=len(pieces))
+    model, _ = begin_generator(NETWORKS, "synctalklip", network, None, seed=0)
+    return supervised(network, model, cache, method, TRAIN, CROP)
+
+
+def a_batch(
+    folder: Path, window: int = 4, share: float = 0.2, seed: int = 0
+) -> tuple[ReaderSupervisor, TalkingFaceBatch]:
     torch.manual_seed(seed)
     cache, pieces = samples(folder), tokenizer()
-    supervisor = Supervisor(reader(vocabulary=len(pieces)), cache, CROP)
+    supervisor = a_supervisor(cache, pieces)
     batch = talking_face_batch(
         cache, [0, 2, 3], crop=CROP, window=window, share=share, tokenizer=pieces, rng=np.random.default_rng(seed)
     )
@@ -68,7 +75,7 @@ def a_batch(folder: Path, window: int = 4, share: float = 0.2, seed: int = 0) ->
 
 
 @pytest.mark.parametrize(("window", "share", "seed"), [(4, 0.3, 0), (5, 0.15, 1), (19, 0.0, 2), (3, 0.3, 3)])
-def test_watching_the_made_frames_only_equals_watching_the_whole_clip(
+def test_reading_around_the_made_frames_equals_reading_the_whole_clip(
     tmp_path: Path, window: int, share: float, seed: int
 ) -> None:
     supervisor, batch = a_batch(tmp_path, window, share, seed)
@@ -105,8 +112,8 @@ def test_pasting_the_real_faces_leaves_the_real_video_nearly_unchanged(tmp_path:
 def test_the_supervisor_learns_nothing(tmp_path: Path) -> None:
     supervisor, batch = a_batch(tmp_path)
     made = torch.rand(len(batch.clip), 3, 96, 96, requires_grad=True)
-    watched = supervisor.supervise(made, batch)
-    (watched.logits.sum() + watched.video_encoding.sum()).backward()
+    seen = supervisor.supervise(made, batch)
+    (seen.logits.sum() + seen.video_encoding.sum()).backward()
     assert all(parameter.grad is None for parameter in supervisor.model.parameters())
     assert float(made.grad.abs().sum()) > 0
 
@@ -161,9 +168,9 @@ def test_freeze_takes_the_contrastive_gradient_away_from_the_trained_encoder(
     encoding = model.encode_audio(batch.speech.audio, batch.speech.padding, batch.frame_index).encoding
     assert encoding is not None
     video = torch.randn(*batch.speech.padding.shape, ENCODER.d_model)
-    method = replace(METHOD, audio_anchor=anchor)
-    loss = contrastive_term(model, supervisor, batch, encoding, video, method, torch.Generator().manual_seed(0))
-    loss.backward()
+    supervisor.method = replace(METHOD, audio_anchor=anchor)
+    head = model.contrastive_head
+    supervisor.contrastive(head, encoding, video, batch, torch.Generator().manual_seed(0)).backward()
     layer = model.audio_encoder.w2v_model.encoder.layers[-1].fc1.weight
     assert (layer.grad is not None) == tuned_learns
     assert model.sync_net.Linearaudio.weight.grad is not None
@@ -192,12 +199,11 @@ def test_a_method_trains_and_the_frozen_parts_keep_their_bytes(tmp_path: Path, a
     cache, pieces = samples(tmp_path / "shards"), tokenizer()
     watcher = reader(vocabulary=len(pieces))
     before = {key: value.clone() for key, value in watcher.state_dict().items()}
-    supervisor = Supervisor(watcher, cache, CROP)
     model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
     start = {key: value.clone() for key, value in model.state_dict().items()}
     method = replace(METHOD, audio_anchor=anchor)
     state = train_generator(
-        model, discriminator, supervisor, cache, pieces, method, TRAIN, crop=CROP, seed=0, folder=tmp_path, label="test"
+        model, discriminator, watcher, cache, pieces, method, TRAIN, crop=CROP, seed=0, folder=tmp_path
     )
     names = {name for _, name, _ in state.curves}
     assert {"reconstruction", "adversarial", "lip_reading", "contrastive", "discriminator"} <= names
@@ -230,3 +236,37 @@ def test_a_reader_of_other_mouth_regions_is_one_line(tmp_path: Path) -> None:
     save(reader(), path, {"name": "of an older version"})
     with pytest.raises(UserError, match="reads mouth regions of crop None"):
         require_mouth(path, 44, mouth)
+
+
+@pytest.mark.parametrize("negatives", ["clip", "batch"])
+def test_unpaired_frames_come_from_where_the_method_says(tmp_path: Path, negatives: str) -> None:
+    """Of two clips, the video of the second changes: frames of the first notice where negatives are of the batch."""
+    cache, pieces = samples(tmp_path), tokenizer()
+    method = replace(METHOD, contrastive=ContrastiveParams(negatives=negatives), audio_anchor="tuned")
+    supervisor = a_supervisor(cache, pieces, method)
+    batch = talking_face_batch(
+        cache, [0, 1], crop=CROP, window=6, share=0.0, tokenizer=pieces, rng=np.random.default_rng(0)
+    )
+    assert batch.clip.tolist() == [0] * 6 + [1] * 6
+    audio, video = torch.randn(1, 1, 16).expand(2, 22, 16), torch.randn(2, 22, 16)
+    audio = audio + 5 * torch.arange(2.0)[:, None, None]  # all frames of a clip sound alike, the clips do not
+
+    class Plain(torch.nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows
+
+    loss = supervisor.contrastive(Plain(), audio, video, batch, torch.Generator().manual_seed(0))
+    lips = torch.nn.functional.normalize(video[batch.clip, batch.frame], dim=-1)
+    heads = audio[batch.clip, batch.frame]
+    group = batch.clip if negatives == "clip" else torch.zeros(12, dtype=torch.int64)
+    drawn = draw_negatives(12, group, torch.Generator().manual_seed(0))
+    paired = (heads - lips).abs().sum(-1).mean()
+    torch.testing.assert_close(loss, paired - (heads[drawn] - lips).abs().sum(-1).mean())
+
+
+def test_lip_reading_that_is_summed_counts_whole_and_that_is_a_mean_by_its_pieces(tmp_path: Path) -> None:
+    supervisor, batch = a_batch(tmp_path)
+    pieces = int(batch.speech.target.ne(PAD).sum())
+    assert supervisor.counts(batch)["lip_reading"] == pieces
+    supervisor.lip_reading = LipReadingParams(reduction="sum")
+    assert supervisor.counts(batch)["lip_reading"] is None
