@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -80,3 +81,8 @@ def test_the_page_draws_these_layers() -> None:
     assert table
     rows = re.findall(r"^\| *[^|]+\|([^|]*`[^|]*)\|", table[1], re.MULTILINE)
     assert [tuple(re.findall(r"`([\w.]+)`", row)) for row in rows] == list(LAYERS)
+
+
+def test_no_class_name_comes_twice() -> None:
+    names = [name for file in FILES for name in re.findall(r"^class _?(\w+)", (ROOT / file).read_text(), re.MULTILINE)]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
