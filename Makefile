@@ -9,7 +9,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 demo: $(INSTALLED)  ## the main job: corpora to tables, at the scale that params.yaml names
-	python -m pipeline.mend
 	python -m pipeline.scale
 	dvc repro
 	python -m pipeline.summary

@@ -27,7 +27,6 @@ INFRASTRUCTURE = frozenset(
         "synctalk/errors.py",
         "synctalk/params/read.py",
         "synctalk/params/section.py",
-        "synctalk/runtime/lock_files.py",
         "synctalk/runtime/mapping.py",
         "synctalk/runtime/progress.py",
         "synctalk/runtime/ray_tasks.py",

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import typer
 
 from synctalk.errors import UserError, no_room
-from synctalk.runtime.lock_files import keep_locks
 from synctalk.runtime.scratch import STATE_DIR
 from synctalk.runtime.workers import die_with_parent
 
@@ -52,8 +51,6 @@ def run(main: Callable[..., Any]) -> None:
     die_with_parent()
     started = time.monotonic()
     recorded = os.environ.get("DVC_STAGE") if os.environ.get("RANK", "0") == "0" else None
-    if recorded:
-        keep_locks()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -24,12 +25,15 @@ import numpy as np
 
 from synctalk.errors import ClipError, UserError
 from synctalk.params.read import PARAMS, load, read_yaml
-from synctalk.runtime.lock_files import LOCK_FILES, is_whole
 from synctalk.timebase import FPS, SAMPLE_RATE
 
 MIN_PYTHON, MIN_FREE_GB = (3, 11), 10.0
 SELF_TEST_FRAMES = 25
 """Length of the clip that the decoders are tried on."""
+LOCK_FILES = (Path("dvc.lock"), Path("data/synthetic/dvc.lock"))
+"""What DVC knows of finished stages."""
+RWLOCK = Path(".dvc/tmp/rwlock")
+"""Which process of DVC works on which path."""
 EXTRAS = {"ray": "extraction on a cluster", "s3fs": "shards in object stores"}
 """Packages of the extras, and what they are for."""
 
@@ -177,11 +181,27 @@ def check_params() -> Finding:
 
 
 def check_locks() -> Finding:
-    """What DVC knows of finished stages; a kill can leave it half written."""
+    """DVC's own records, which it writes in place: one that a kill has cut off is refused by every later command."""
+    from dvc.dvcfile import Lockfile
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
     there = [lock for lock in LOCK_FILES if lock.is_file()]
-    broken = [str(lock) for lock in there if not is_whole(lock)]
+    broken = []
+    with Repo() as repo:
+        for lock in there:
+            try:
+                Lockfile(repo, str(lock)).load()
+            except DvcException:
+                broken.append(lock)
+    try:
+        json.loads(RWLOCK.read_text(encoding="utf-8") if RWLOCK.is_file() else "{}")
+    except ValueError:  # no JSON, or no text
+        broken.append(RWLOCK)
     if broken:
-        return Finding("lock files", State.FAIL, f"{', '.join(broken)}: cut off", "python -m pipeline.mend")
+        names = " ".join(map(str, broken))
+        mend = "remove it, or `git restore` it where the last commit has one; finished stages come from DVC's run cache"
+        return Finding("lock files", State.FAIL, f"{names}: cut off", mend)
     return Finding("lock files", State.OK, ", ".join(map(str, there)) or "none yet: nothing has run")
 
 

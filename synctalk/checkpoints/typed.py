@@ -66,7 +66,7 @@ def load_syncnet(path: Path) -> SyncNet:
 
 
 def load_supervisor(path: Path) -> AVSyncNet | Wav2LipExpert:
-    """A network that watches generated faces, in a file of ours: a reader, or Wav2Lip's sync expert; see `load`.
+    """A network that supervises generated faces, in a file of ours: a reader, or Wav2Lip's sync expert; see `load`.
 
     Raises:
         UserError: as `load`, or another kind of network.

@@ -31,7 +31,7 @@ BLANK = np.zeros((64, 64, 3), np.uint8)
 """A frame without a face: weights of another network are found out before any clip is decoded."""
 BATCH_FRAMES = 16
 """Frames that a network sees at a time where its file lets it."""
-MAX_PLACE = 1e6
+MAX_COORDINATE = 1e6
 """Pixels: published tracks may reach beyond the picture, and no farther than this."""
 STRIDE = 32
 """The networks see pictures whose sides are multiples of this."""
@@ -269,7 +269,7 @@ def read_published_track(path: Path, source_index: NDArray[np.int64]) -> FaceTra
         raise ClipError(
             Reason.NO_FACE, f"published track {path.name}: boxes {boxes.shape}, landmarks {landmarks.shape}"
         )
-    if not (np.abs(boxes) < MAX_PLACE).all() or not (np.abs(landmarks) < MAX_PLACE).all():
+    if not (np.abs(boxes) < MAX_COORDINATE).all() or not (np.abs(landmarks) < MAX_COORDINATE).all():
         raise ClipError(Reason.NO_FACE, f"published track {path.name}: a place that is in no picture")
     if len(boxes) <= int(source_index.max()):
         raise ClipError(

@@ -315,22 +315,22 @@ def _placed_chunks(path: Path, origin_s: float | None, sample_rate: int) -> Iter
         if stream is None:
             raise ClipError(Reason.NO_AUDIO, f"{path.name} has no audio stream")
         to_mono: _Mono | None = None
-        place = 0
+        first = 0
         zero_s = clock_zero_s(container, stream)
         try:
             for frame, at_s, steps in _timed(
                 cast(Iterator[av.AudioFrame], _decode(container, stream)), clock_of(stream), path
             ):
-                if to_mono is None or steps or not to_mono.takes(frame):
+                if to_mono is None or steps or not to_mono.accepts(frame):
                     if to_mono is not None:
-                        yield place, to_mono(None)
+                        yield first, to_mono(None)
                     origin_s = at_s - zero_s if origin_s is None else origin_s
-                    place, to_mono = round((at_s - zero_s - origin_s) * sample_rate), _Mono(frame, sample_rate)
+                    first, to_mono = round((at_s - zero_s - origin_s) * sample_rate), _Mono(frame, sample_rate)
                 chunk = to_mono(frame)
-                yield place, chunk
-                place += len(chunk)
+                yield first, chunk
+                first += len(chunk)
             if to_mono is not None:
-                yield place, to_mono(None)
+                yield first, to_mono(None)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise ClipError(Reason.UNDECODABLE, f"{path.name}: audio: {error}") from error
 
@@ -398,7 +398,7 @@ class _Mono:
     def _setup(frame: av.AudioFrame) -> tuple[str, str, int]:
         return frame.format.name, frame.layout.name, frame.sample_rate
 
-    def takes(self, frame: av.AudioFrame) -> bool:
+    def accepts(self, frame: av.AudioFrame) -> bool:
         """Whether `frame` has the format that this was made for."""
         return self._setup(frame) == self.setup
 

@@ -38,7 +38,7 @@ STAGE = "screen"
 
 
 @dataclass(frozen=True)
-class _Sample:
+class _CroppedSample:
     """A crop to be screened: its clip, where it lies, its face boxes int32 [T, 4] and, of a stored view, its JPEG."""
 
     id: str
@@ -57,13 +57,13 @@ class _Measured:
     sync: LipSync | None
 
 
-def _load(number: int, crops: Path, clips: ClipTable, view: View) -> list[_Sample]:
+def _load(number: int, crops: Path, clips: ClipTable, view: View) -> list[_CroppedSample]:
     column = STORED.get(view)
     columns = ["id", "clip", "start", "n_frames", "boxes", *([column] if column else [])]
     rows = list(iter_rows(part_path(crops, number), CROP_SCHEMA, columns))
     found = clips.by_id({row["clip"] for row in rows})
     return [
-        _Sample(
+        _CroppedSample(
             row["id"],
             found[row["clip"]],
             row["start"],
@@ -81,7 +81,7 @@ def _net(path: Path) -> SyncScorer:
     return SyncScorer(load_syncnet(path))
 
 
-def _pictures(sample: _Sample, root: Path, view: View) -> NDArray[np.uint8]:
+def _pictures(sample: _CroppedSample, root: Path, view: View) -> NDArray[np.uint8]:
     """What the net sees of a crop, before it is resized."""
     if view in STORED:
         if not sample.mosaic:
@@ -92,7 +92,7 @@ def _pictures(sample: _Sample, root: Path, view: View) -> NDArray[np.uint8]:
     return np.stack(list(syncnet_crops(frames, sample.boxes.astype(np.float32)))) if view == "tracked" else frames
 
 
-def _measure(sample: _Sample, root: Path, net: Path, view: View, min_windows: int) -> _Measured:
+def _measure(sample: _CroppedSample, root: Path, net: Path, view: View, min_windows: int) -> _Measured:
     """Sync of a crop and the sound beside it, as LSE is measured.
 
     Raises:
@@ -109,7 +109,7 @@ def _measure(sample: _Sample, root: Path, net: Path, view: View, min_windows: in
     return _Measured(windows, judge_sync(found, found))
 
 
-def _screen(sample: _Sample, root: Path, net: Path, view: View, params: ScreenParams) -> list[Row | Rejected]:
+def _screen(sample: _CroppedSample, root: Path, net: Path, view: View, params: ScreenParams) -> list[Row | Rejected]:
     """The row of one crop and, where it is dropped, why: what was measured is kept of every crop."""
     measured = _measure(sample, root, net, view, params.min_windows)
     if params.policy == "measure" or sample.clip.split not in params.splits:
@@ -123,7 +123,7 @@ def _screen(sample: _Sample, root: Path, net: Path, view: View, params: ScreenPa
         return [_row(sample, measured, kept=False), Rejected(sample.id, STAGE, error.reason, error.detail)]
 
 
-def _row(sample: _Sample, measured: _Measured, moved: int = 0, *, kept: bool = True) -> Row:
+def _row(sample: _CroppedSample, measured: _Measured, moved: int = 0, *, kept: bool = True) -> Row:
     """A row of `SCREENING_SCHEMA`."""
     sync = measured.sync
     return {

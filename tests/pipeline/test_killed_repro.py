@@ -67,18 +67,28 @@ def kill(repro: subprocess.Popen[bytes], rng: random.Random) -> str:
     return f"{manner}, {stage}"
 
 
+def remove_broken(checkout: Checkout) -> list[str]:
+    """Remove the records of DVC that `synctalk doctor` calls cut off; their names."""
+    look = "from synctalk.doctor import check_locks; print(check_locks().found)"
+    names, _, cut_off = checkout.run("python", "-c", look).partition(": cut off")
+    names = names.split() if cut_off else []
+    for name in names:
+        (checkout.root / name).unlink()
+    return names
+
+
 def test_thirty_kills_change_no_hash(tmp_path: Path) -> None:
     undisturbed = tiny_checkout(tmp_path / "undisturbed")
     undisturbed.run("dvc", "repro")
     killed = tiny_checkout(tmp_path / "killed")
     rng = random.Random(7)
     kills: list[str] = []
-    mended: list[str] = []
+    removed: list[str] = []
     with (tmp_path / "killed.log").open("wb") as log:
         done = False
         while not done and len(kills) < KILLS:
             before = len(kills)
-            mended += killed.run("python", "-m", "pipeline.mend").splitlines()
+            removed += remove_broken(killed)
             repro = subprocess.Popen(
                 ["dvc", "repro"],
                 cwd=killed.root,
@@ -97,9 +107,9 @@ def test_thirty_kills_change_no_hash(tmp_path: Path) -> None:
                 kills.append(kill(repro, rng))
             done = repro.wait() == 0
             assert done or len(kills) > before, "a run that nobody killed failed: see killed.log"
-    print("\n".join([*kills, *mended]))
+    print("\n".join([*kills, *removed]))
     assert len(kills) == KILLS, "the machine is fast: lower MOST_STAGES"
-    killed.run("python", "-m", "pipeline.mend")
+    remove_broken(killed)
     killed.run("dvc", "repro")
     assert results(killed) == results(undisturbed)
     assert "up to date" in killed.run("dvc", "repro")

@@ -75,15 +75,15 @@ def render(stage: Stage, shapes: NDArray[np.float32], motion: Motion) -> Iterato
     share = rigidity(x, y)
     jaw_level = np.clip(np.round(shapes[:, _APERTURE] * (JAW_LEVELS - 1)), 0, JAW_LEVELS - 1).astype(int)
     lid_level = np.round(motion.lids * (len(stage.eyes) - 1)).astype(int)
-    mouths = stage.jaws[(jaw_level, *stage.mouth_place)]
+    mouths = stage.jaws[(jaw_level, *stage.mouth_region)]
     stage.mouth.paint(mouths, shapes)
     picture = stage.picture.copy()
-    jaw_region = picture[stage.jaw_place]
+    jaw_region = picture[stage.jaw_region]
     remap: Any = cv2.remap  # its stubs forget that a map of two channels needs no second one
     for t in range(len(shapes)):
         jaw_region[...] = stage.jaws[jaw_level[t]]
-        jaw_region[stage.mouth_place] = mouths[t]
-        picture[stage.eye_place] = stage.eyes[lid_level[t]]
+        jaw_region[stage.mouth_region] = mouths[t]
+        picture[stage.eye_region] = stage.eyes[lid_level[t]]
         move = np.dstack([m[0] for m in _displace(motion, slice(t, t + 1), x[None], y[None], share, depth)])
         places = cv2.resize(move * canvas.scale, (size, size), interpolation=cv2.INTER_LINEAR)
         places += base

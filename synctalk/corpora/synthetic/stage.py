@@ -79,11 +79,11 @@ class Stage:
     canvas: Canvas
     picture: Image
     jaws: Image
-    jaw_place: tuple[slice, slice]
+    jaw_region: tuple[slice, slice]
     eyes: Image
-    eye_place: tuple[slice, slice]
+    eye_region: tuple[slice, slice]
     mouth: MouthPainter
-    mouth_place: tuple[slice, slice]
+    mouth_region: tuple[slice, slice]
     depth: Float
     camera: NDArray[np.float64]
 
@@ -139,20 +139,20 @@ def build_stage(recording: Recording) -> Stage:
     back = paint_background(canvas, generator(*recording.key, "background"), recording.background, recording.light)
 
     eyes = eyes_box(identity)
-    eye_place = canvas.cut(eyes)
-    painted = paint_eyes(lit[eye_place], canvas.within(eyes), identity, recording.gaze, shown[eye_place])
-    lit[eye_place] = painted[0]
+    eye_region = canvas.cut(eyes)
+    painted = paint_eyes(lit[eye_region], canvas.within(eyes), identity, recording.gaze, shown[eye_region])
+    lit[eye_region] = painted[0]
     lay(back, lit, dressed.cover)
     picture = _to_pixels(back)
 
     jaw = Box(-1.1, identity.mouth_y - 0.34, 1.1, 2.3)
     mouth = mouth_box(identity)
     jaw_canvas = canvas.within(jaw)
-    mouth_place = jaw_canvas.cut(mouth)
+    mouth_region = jaw_canvas.cut(mouth)
     rows, columns = canvas.cut(jaw)
     on_canvas = (
-        slice(rows.start + mouth_place[0].start, rows.start + mouth_place[0].stop),
-        slice(columns.start + mouth_place[1].start, columns.start + mouth_place[1].stop),
+        slice(rows.start + mouth_region[0].start, rows.start + mouth_region[0].stop),
+        slice(columns.start + mouth_region[1].start, columns.start + mouth_region[1].stop),
     )
     painter = MouthPainter(
         identity=identity,
@@ -166,11 +166,11 @@ def build_stage(recording: Recording) -> Stage:
         canvas=canvas,
         picture=picture,
         jaws=_drop_jaw(picture, canvas, recording, jaw),
-        jaw_place=(rows, columns),
+        jaw_region=(rows, columns),
         eyes=np.stack([_to_pixels(image) for image in painted]),
-        eye_place=eye_place,
+        eye_region=eye_region,
         mouth=painter,
-        mouth_place=mouth_place,
+        mouth_region=mouth_region,
         depth=(relief - TURNING_DEPTH) * rigidity(canvas.x, canvas.y),
         camera=_camera(recording, canvas),
     )
