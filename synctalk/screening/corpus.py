@@ -51,7 +51,7 @@ class _CroppedSample:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Windows that lips and sound both have, and their sync; None where there are too few."""
+    """Windows that lips and audio both have, and their sync; None where there are too few."""
 
     n_windows: int
     sync: LipSync | None
@@ -93,10 +93,10 @@ def _pictures(sample: _CroppedSample, root: Path, view: View) -> NDArray[np.uint
 
 
 def _measure(sample: _CroppedSample, root: Path, net: Path, view: View, min_windows: int) -> _Measured:
-    """Sync of a crop and the sound beside it, as LSE is measured.
+    """Sync of a crop and the audio beside it, as LSE is measured.
 
     Raises:
-        ClipError: video or sound cannot be decoded.
+        ClipError: video or audio cannot be decoded.
     """
     pcm = pcm_from(read_audio(root / sample.clip.audio, audio_origin_s(sample.clip)), sample.start)
     pcm = pcm[: n_samples(sample.n_frames)]

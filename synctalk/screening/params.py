@@ -42,7 +42,7 @@ class ScreenParams:
     """Largest offset that is repaired."""
     min_confidence: float
     """Clips of a smaller LSE-C are `out_of_sync` whatever their offset: it is not to be trusted. In units of the net
-    that screens; the published SyncNet gives speech in sync 5 to 10 and other sound 1 to 2.
+    that screens; the published SyncNet gives speech in sync 5 to 10 and other audio 1 to 2.
     """
     min_windows: int
     """Clips with fewer windows of five frames are not measured: the shifts reach beyond their ends."""

@@ -51,11 +51,11 @@ class ConformerRecipe:
 class ConformerParams:
     """The Conformer (params.yaml: `conformer`): a published one, or one that is trained here."""
 
-    checkpoint: str
+    checkpoint: str = ""
     """File of auto_avsr or of the older VSR models; "" trains one here."""
-    pieces: str
+    pieces: str = ""
     """SentencePiece model of the checkpoint."""
-    units: str
+    units: str = ""
     """Its units file: a piece and its number a line."""
     front_end: str
     """Observer whose video front end it looks through; used in training only."""

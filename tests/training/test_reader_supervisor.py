@@ -270,3 +270,22 @@ def test_lip_reading_that_is_summed_counts_whole_and_that_is_a_mean_by_its_piece
     assert supervisor.counts(batch)["lip_reading"] == pieces
     supervisor.lip_reading = LipReadingParams(reduction="sum")
     assert supervisor.counts(batch)["lip_reading"] is None
+
+
+@pytest.mark.parametrize(
+    ("form", "heeded"), [("released", set()), ("printed", {"tau", "margin"}), ("infonce", {"temperature"})]
+)
+def test_each_setting_is_of_its_form_alone(tmp_path: Path, form: str, heeded: set[str]) -> None:
+    supervisor, batch = a_batch(tmp_path)
+    rng = torch.Generator().manual_seed(0)
+    audio, video = (torch.randn(*batch.speech.padding.shape, 16, generator=rng) for _ in range(2))
+
+    def loss(**settings: float) -> float:
+        params = ContrastiveParams(form=form, **settings)
+        supervisor.method = replace(METHOD, contrastive=params)
+        assert supervisor.head is not None
+        found = supervisor.contrastive(supervisor.head, audio, video, batch, torch.Generator().manual_seed(0))
+        return float(found.detach())
+
+    plain = loss()
+    assert {name for name in ("temperature", "tau", "margin") if loss(**{name: 2.5}) != plain} == heeded
