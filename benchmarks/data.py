@@ -44,6 +44,7 @@ from synctalk.features import normalise_fbank, stacked_log_fbank
 from synctalk.features.corpus import extract_corpus
 from synctalk.features.extract import extract_features
 from synctalk.features.roi_input import CROP_SIZE, centre_crop
+from synctalk.features.speech_batch import mouth_input
 from synctalk.media import read_audio, read_video, write_audio, write_video
 from synctalk.params.read import load
 from synctalk.runtime.parts import part_path
@@ -51,7 +52,6 @@ from synctalk.shards.corpus import ShardParams, iter_index, pack_corpus
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, FEATURE_SCHEMA, Crop, crop_to_row, npy
 from synctalk.shards.screened import write_unscreened
-from synctalk.training.data import mouth_input
 
 MEMBERS = ("faces", "mouth", "fbank", "mfcc", "mel")
 FACE_SIZE, MOUTH_SIZE = 96, 96

@@ -3,7 +3,7 @@
     python benchmarks/generate.py --size small
     python benchmarks/generate.py --size paper --frames 750     # on a GPU
 
-Random frames and sound of one clip, the faces in batches of 64: crop, generator, paste. Wall time, median of the
+Random frames and audio of one clip, the faces in batches of 64: crop, generator, paste. Wall time, median of the
 repeats after a warm-up; real time is 25 frames a second. With `--size small` the networks are the demo's.
 """
 
@@ -51,11 +51,11 @@ def main() -> None:
     frames = rng.integers(0, 256, (asked.frames, FRAME, FRAME, 3)).astype(np.uint8)
     corner = rng.integers(25, 45, (asked.frames, 2))
     boxes = np.concatenate([corner, corner + rng.integers(70, 110, (asked.frames, 2))], axis=1).astype(np.int32)
-    sound, rows = rng.normal(size=(asked.frames, STACKED_FBANK)).astype(np.float32), np.arange(asked.frames)
+    audio, rows = rng.normal(size=(asked.frames, STACKED_FBANK)).astype(np.float32), np.arange(asked.frames)
     faces = crop_faces(frames, boxes, FACE)
 
     def make() -> np.ndarray:
-        return generate_faces(model, faces, faces[:1], sound, rows, asked.batch)
+        return generate_faces(model, faces, faces[:1], audio, rows, asked.batch)
 
     made = make()
     steps = {

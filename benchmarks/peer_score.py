@@ -1,6 +1,6 @@
 """LSE as the published scripts compute it, for benchmarks: the same steps on the same tensors, in words of our own.
 
-joonson/syncnet_python @6efbb1c (`evaluate`), as Wav2Lip @5c90fa9 runs it on LRS: every frame to a JPEG file, the sound
+joonson/syncnet_python @6efbb1c (`evaluate`), as Wav2Lip @5c90fa9 runs it on LRS: every frame to a JPEG file, the audio
 to a WAV file, the files read with OpenCV and SciPy and resized, all frames as one array in double precision,
 five-frame windows stacked twenty at a time, 3-D convolutions, and distances window by window. Starting `ffmpeg`, two
 processes a clip, is left out.
@@ -92,20 +92,20 @@ def read_mfcc(wav: Path) -> tuple[Tensor, int]:
 @torch.no_grad()
 def embed(net: SyncNet, frames: Tensor, cepstra: Tensor, n_samples: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Embeddings of all windows, twenty at a time."""
-    lips, sound = [], []
+    lips, audio = [], []
     n = min(frames.shape[2], n_samples // 640) - WINDOW
     for first in range(0, n, BATCH):
         numbers = range(first, min(n, first + BATCH))
         seen = torch.cat([frames[:, :, number : number + WINDOW] for number in numbers], 0)
         lips.append(net.embed_lips(seen.to(device)).cpu())
         heard = torch.cat([cepstra[:, :, :, 4 * number : 4 * number + 20] for number in numbers], 0)
-        sound.append(net.embed_audio(heard.to(device)).cpu())
-    return torch.cat(lips), torch.cat(sound)
+        audio.append(net.embed_audio(heard.to(device)).cpu())
+    return torch.cat(lips), torch.cat(audio)
 
 
-def distances(lips: Tensor, sound: Tensor) -> tuple[int, float, float]:
+def distances(lips: Tensor, audio: Tensor) -> tuple[int, float, float]:
     """Offset, LSE-D and LSE-C, window by window."""
-    padded = F.pad(sound, (0, 0, VSHIFT, VSHIFT))
+    padded = F.pad(audio, (0, 0, VSHIFT, VSHIFT))
     span = 2 * VSHIFT + 1
     rows = [
         F.pairwise_distance(lips[[number]].repeat(span, 1), padded[number : number + span])

@@ -1,9 +1,6 @@
 """LSE scoring beside the published scripts' way, on the same clips with the same figures.
 
-    python benchmarks/score.py lse [CLIPS]        core-seconds on one core, or seconds on a GPU; figures compared
-    python benchmarks/score.py memory             peak memory of `synctalk score` for clips of 3 s to 4 min
-    python benchmarks/score.py at-once [CLIPS]    two clips at once in two processes
-    python benchmarks/score.py jpeg [CLIPS]       what the scripts' JPEG step does to the figures
+    python benchmarks/score.py [CLIPS]        core-seconds on one core, or seconds on a GPU; figures compared
 
 CLIPS is a folder of videos at 25 frames a second. `--sync` takes SyncNet's weights; without it the published
 architecture has weights made by formula, which cost the same and say nothing about lips. `--frames-from-memory N` needs
@@ -15,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -39,8 +33,6 @@ CLIPS = Path("../shared/clips/grid")
 NETWORK = "networks"
 AIM_NETWORK, AIM_FLOAT32, AIM_BFLOAT16, AIM_OUTSIDE, AIM_GPU = 1.05, 1.5, 2.5, 8.0, 10.0
 FRAMES = 75
-SIDE = 320
-"""Pixels of the videos whose memory is measured."""
 Found = tuple[int, float, float]
 """Offset, LSE-D, LSE-C."""
 
@@ -100,7 +92,7 @@ def published_way(video: Path, net: SyncNet, device: torch.device, clock: Clock)
         folder = Path(name)
         with clock.of("frames to JPEG files"):
             peer.dump(video, folder)
-        with clock.of("sound to a WAV file"):
+        with clock.of("audio to a WAV file"):
             stream = probe(video).video
             write_audio(folder / "audio.wav", read_audio(video, stream.start_s if stream else 0.0))
         with clock.of("read files, resize"):
@@ -110,19 +102,19 @@ def published_way(video: Path, net: SyncNet, device: torch.device, clock: Clock)
         with clock.of("MFCC"):
             cepstra, n_samples = peer.read_mfcc(folder / "audio.wav")
         with clock.of("windows, moves"):
-            lips, sound = peer.embed(net, frames, cepstra, n_samples, device)
+            lips, audio = peer.embed(net, frames, cepstra, n_samples, device)
         with clock.of("distances"):
-            return peer.distances(lips, sound)
+            return peer.distances(lips, audio)
 
 
 def our_way(video: Path, scorer: SyncScorer, clock: Clock, *, jpeg: bool) -> Found:
     """One clip, as `synctalk score` does in the protocol of LRS, its frames decoded as the network asks for them."""
     from synctalk.features import mfcc
+    from synctalk.features.syncnet_input import judge_pictures
     from synctalk.media import iter_frames, probe, read_audio, resample_index
-    from synctalk.training.syncnet import judge_pictures
 
     with clock.networks(scorer.lips, scorer.lip_head, scorer.audio):
-        with clock.of("sound, MFCC"):
+        with clock.of("audio, MFCC"):
             info = probe(video)
             assert info.video is not None
             pcm = read_audio(video, info.video.start_s)
@@ -140,14 +132,14 @@ def our_way(video: Path, scorer: SyncScorer, clock: Clock, *, jpeg: bool) -> Fou
                 yield torch.from_numpy(picture)
 
         with clock.of("windows, moves"):
-            lips, sound = scorer.embed(pictures(), cepstra, len(pcm))
+            lips, audio = scorer.embed(pictures(), cepstra, len(pcm))
         with clock.of("distances"):
-            found = lse(lips, sound)
+            found = lse(lips, audio)
     return found.offset, found.distance, found.confidence
 
 
 def from_memory(number: int) -> tuple[list[np.ndarray], Tensor]:
-    """Frames BGR uint8 [224, 224, 3] and cepstra [13, 300] of a clip that nobody filmed."""
+    """Frames BGR uint8 [224, 224, 3] and cepstra [13, 300] of a random clip."""
     random = np.random.default_rng(number)
     pictures = list(random.integers(0, 256, (FRAMES, 224, 224, 3), dtype=np.uint8))
     return pictures, torch.from_numpy(random.normal(0, 10, (13, 4 * FRAMES)).astype(np.float32))
@@ -159,9 +151,9 @@ def published_from_memory(number: int, net: SyncNet, device: torch.device, clock
         with clock.of("frames to one tensor"):
             frames = peer.stack_frames(pictures)
         with clock.of("windows, moves"):
-            lips, sound = peer.embed(net, frames, cepstra[None, None], FRAMES * 640, device)
+            lips, audio = peer.embed(net, frames, cepstra[None, None], FRAMES * 640, device)
         with clock.of("distances"):
-            return peer.distances(lips, sound)
+            return peer.distances(lips, audio)
 
 
 def ours_from_memory(number: int, scorer: SyncScorer, clock: Clock) -> Found:
@@ -169,9 +161,9 @@ def ours_from_memory(number: int, scorer: SyncScorer, clock: Clock) -> Found:
     with clock.networks(scorer.lips, scorer.lip_head, scorer.audio):
         with clock.of("windows, moves"):
             frames = (torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures)
-            lips, sound = scorer.embed(frames, cepstra, FRAMES * 640)
+            lips, audio = scorer.embed(frames, cepstra, FRAMES * 640)
         with clock.of("distances"):
-            found = lse(lips, sound)
+            found = lse(lips, audio)
     return found.offset, found.distance, found.confidence
 
 
@@ -212,7 +204,7 @@ def compare(found: list[Found], theirs: list[Found], what: str) -> None:
     )
 
 
-def lse_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
+def compare_ways(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
     """Both ways on the same clips."""
     net = net.to(device)
     scorers = {dtype: SyncScorer(net, dtype).to(device) for dtype in ("float32", "bfloat16")}
@@ -261,86 +253,12 @@ def videos(folder: Path) -> list[Path]:
     return found
 
 
-def jpeg_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
-    """Figures of every clip with and without the JPEG step."""
-    scorer = SyncScorer(net).to(device)
-    print("| clip | offset | LSE-D | LSE-C | with JPEG: offset | LSE-D | LSE-C |\n|---|---:|---:|---:|---:|---:|---:|")
-    for clip in videos(options.clips):
-        rows = [our_way(clip, scorer, Clock(device), jpeg=jpeg) for jpeg in (False, True)]
-        print(f"| {clip.name} | " + " | ".join(f"{o} | {d:.4f} | {c:.4f}" for o, d, c in rows) + " |", flush=True)
-
-
-def memory_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
-    """Peak memory of `synctalk score`, one clip and its reference in one process, over the clip's length."""
-    from synctalk.checkpoints import save
-    from synctalk.media import write_video
-
-    environment = os.environ | {"SYNCTALK_WORKERS": "1"}
-    for seconds in options.seconds:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            sync = options.sync or folder / "sync.safetensors"
-            if not options.sync:
-                save(net, sync)
-            random = np.random.default_rng(0)
-            tile = random.integers(0, 256, (SIDE // 8, SIDE // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-            sound = random.integers(-8000, 8000, 16_000 * seconds).astype(np.int16)
-            for side, step in (("made", 1), ("real", 2)):
-                (folder / side).mkdir()
-                frames = (np.roll(tile, step * number, 1) for number in range(25 * seconds))
-                write_video(folder / side / "clip.mp4", frames, audio=sound)
-            words = [sys.executable, "-m", "synctalk", "score", str(folder / "made"), "--reference"]
-            words += [str(folder / "real"), "--sync", str(sync), "--jpeg", "-o", str(folder / "out")]
-            child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-            _, status, usage = os.wait4(child.pid, 0)
-            if status:
-                raise SystemExit(f"{' '.join(words)} ended with {status}")
-            print(f"{seconds:>5} s of video: {usage.ru_maxrss / 1024:.0f} MiB at its peak", flush=True)
-
-
-def at_once_command(options: argparse.Namespace, net: SyncNet, device: torch.device) -> None:
-    """The clips in one process with two threads, and their halves in two processes with one thread each, at once."""
-    clips = videos(options.clips)
-    if options.one:
-        torch.set_num_threads(int(os.environ["THREADS"]))
-        scorer = SyncScorer(net).to(device)
-        our_way(clips[0], scorer, Clock(device), jpeg=True)
-        begun = time.monotonic()
-        for clip in clips[int(os.environ["FIRST"]) :: int(os.environ["STEP"])]:
-            our_way(clip, scorer, Clock(device), jpeg=True)
-        print(begun, time.monotonic())
-        return
-    for n_processes, threads in ((1, 1), (1, 2), (2, 1)):
-        words = [sys.executable, __file__, "at-once", str(options.clips), "--one"]
-        words += ["--sync", str(options.sync)] if options.sync else []
-        started = [
-            subprocess.Popen(
-                words,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | {"THREADS": str(threads), "FIRST": str(number), "STEP": str(n_processes)},
-            )
-            for number in range(n_processes)
-        ]
-        spans = [[float(word) for word in process.communicate()[0].split()] for process in started]
-        spent = max(stop for _, stop in spans) - min(start for start, _ in spans)
-        print(
-            f"{n_processes} process(es), {threads} thread(s) each: {len(clips) / spent:.3f} clips a second", flush=True
-        )
-
-
-COMMANDS = {"lse": lse_command, "memory": memory_command, "at-once": at_once_command, "jpeg": jpeg_command}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("clips", nargs="?", type=Path, default=CLIPS)
     parser.add_argument("--sync", type=Path, help="syncnet_v2.model, or a SyncNet of ours that sees frames")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--frames-from-memory", type=int, default=0, metavar="N")
-    parser.add_argument("--seconds", type=int, nargs="*", default=[3, 30, 60, 120, 240])
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if options.sync:
@@ -349,18 +267,17 @@ def main() -> None:
         net = load_syncnet(options.sync)
     else:
         net = peer.formula_syncnet()
-    if not options.one:
-        name = torch.cuda.get_device_name() if on_gpu(device) else "one core"
-        print(f"{name}, torch {torch.__version__}")
+    name = torch.cuda.get_device_name() if on_gpu(device) else "one core"
+    print(f"{name}, torch {torch.__version__}")
     if not on_gpu(device):
         torch.set_num_threads(1)
-        if importlib.util.find_spec("cv2") and options.command == "lse":
+        if importlib.util.find_spec("cv2"):
             from meter import use_one_core, watch_for_others
 
             use_one_core()
             with watch_for_others():
-                return COMMANDS[options.command](options, net, device)
-    return COMMANDS[options.command](options, net, device)
+                return compare_ways(options, net, device)
+    return compare_ways(options, net, device)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from pipeline.stage import run
 from synctalk.params.read import load
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.jobs import write_json
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import cluster_corpora, write_clusters, write_usage
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.pretrain import PretrainSection
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from pipeline.stage import required_recipe, run
 from synctalk.checkpoints import save
 from synctalk.checkpoints.typed import load_lip_reader
+from synctalk.evaluation.judges.readers import reader_figures, score_conformer, write_readings
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.readers import reader_figures, score_conformer, write_readings
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Units
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.jobs import content_key, scratch, write_json
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.conformer import (
@@ -23,7 +24,6 @@ from synctalk.training.conformer import (
     published_conformer,
     train_conformer,
 )
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves
 
 

@@ -1,32 +1,16 @@
-"""Stage: somebody else's videos of the test clips, judges -> scores, their means, 95 % intervals, what is missing."""
+"""Stage: as `pipeline.evaluate --given`, until dvc.yaml calls that."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.evaluate import main as evaluate
 from pipeline.stage import run
-from synctalk.evaluation.bench import load_bench, load_test_set
-from synctalk.evaluation.external import match_samples, role_folders, score_external, write_findings
-from synctalk.runtime.device import set_threads
 
 
 def main(method: str, videos: Path, index: Path, shards: Path, judges: Path, out: Path, results: Path) -> None:
-    """Score the videos of METHOD, VIDEOS/<role>/<clip id>.mp4: scores to OUT, means, intervals and notes to RESULTS."""
-    set_threads()
-    bench = load_bench(judges)
-    scores, notes = {}, {}
-    for role, folder in role_folders(method, videos, bench.roles).items():
-        test = load_test_set(role, index, shards)
-        matched = match_samples(test.root, test.clips, test.shards, folder)
-        scores[role], notes[role] = score_external(
-            matched,
-            bench.judges(role),
-            face_size=bench.face_size,
-            mouth_size=bench.mouth_size,
-            label=f"{method} {role}",
-        )
-    bench.write(scores, out, results)
-    write_findings(results / "notes.csv", notes)
+    """Score the videos of METHOD, VIDEOS/<corpus>/<clip id>.mp4."""
+    evaluate(method, index, shards, judges, out, results, given=videos)
 
 
 if __name__ == "__main__":

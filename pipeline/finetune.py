@@ -7,17 +7,18 @@ from pathlib import Path
 
 from pipeline.stage import run
 from synctalk.checkpoints import save
+from synctalk.evaluation.judges.readers import reader_figures, score_reader, write_readings
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.readers import reader_figures, score_reader, write_readings
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.jobs import content_key, write_json
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
-from synctalk.training.finetune import FinetuneParams, begin_reader, finetune
+from synctalk.training.finetune import FinetuneParams, FinetuneTask, begin_reader
+from synctalk.training.fit import fit
 from synctalk.training.loop import write_curves
 from synctalk.training.processes import begin_training, leads, shared_scratch
 
@@ -35,7 +36,8 @@ def main(name: str, start: Path, shards: str, tokenizer: Path, out: Path, readin
     model = begin_reader(config, params, start, len(pieces), seed=seed)
     mouth = load_entry("crop", "mouth", MouthParams)
     with shared_scratch(f"finetune-{name}", params, config, seed, content_key(start, tokenizer)) as folder:
-        state = finetune(model, samples, pieces, params, crop=crop, seed=seed, folder=folder, label=f"finetune {name}")
+        task = FinetuneTask(model, samples, pieces, params, crop=crop, seed=seed)
+        state = fit(task, folder=folder, label=f"finetune {name}")
         if leads():
             out.mkdir(parents=True, exist_ok=True)
             save(model, out / "model.safetensors", {"name": name, "seed": seed, "crop": crop, "mouth": asdict(mouth)})

@@ -1,4 +1,4 @@
-"""Stage: a generator -> whole test clips of a corpus, pasted back into their frames, with their sound."""
+"""Stage: a generator -> whole test clips of a corpus, pasted back into their frames, with their audio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synctalk.shards.read import ShardSet
 
 
 def main(method: str, model: Path, index: Path, shards: Path, out: Path) -> None:
-    """Generate the test clips of the roles lrs2 and lrs3 with MODEL into OUT/<role>/<clip id>.mp4."""
+    """Generate the test clips of lrs2 and lrs3 with MODEL into OUT/<corpus>/<clip id>.mp4."""
     set_threads()
     params, generator = load("generate", GenerateParams), load_generator(model / "model.safetensors")
     with scratch(f"generate-{method}", params, content_key(model, shards / "lrs2", shards / "lrs3")) as folder:

@@ -8,16 +8,17 @@ from typing import Any
 
 from pipeline.stage import required_recipe, run
 from synctalk.checkpoints import save
+from synctalk.checkpoints.observer import Observer, published_observer
 from synctalk.faces.align import MouthParams
 from synctalk.features.tokens import Tokenizer
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.jobs import content_key, scratch
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.loop import write_curves
-from synctalk.training.observer import Observer, ObserverParams, published_observer, train_observer
+from synctalk.training.observer import ObserverParams, train_observer
 
 
 def write_observer(observer: Observer, about: dict[str, Any], out: Path) -> None:

@@ -20,13 +20,13 @@ from pipeline.stage import run
 from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import Interval
 from synctalk.evaluation.params import EvaluateParams
-from synctalk.evaluation.score import ClipScore, summarise
+from synctalk.evaluation.scores import ClipScore, summarise
 from synctalk.evaluation.seeds import mean_over_seeds
 from synctalk.params.read import entry_names, load
 from synctalk.runtime.jobs import write_json
 from synctalk.tables.claims import check_claims, to_json, to_page
 from synctalk.tables.setting import load_setting
-from synctalk.tables.table import ROLES, caption, method_table
+from synctalk.tables.table import TABLE_CORPORA, caption, method_table
 from synctalk.tables.write import write_tables
 
 Figures = Mapping[str, Interval]
@@ -66,7 +66,7 @@ def main(
     for (name, corpus), scores in merged.items():
         figures = summarise(scores, wer_names[corpus])
         intervals.setdefault(name, {})[corpus] = {metric: vars(figure) for metric, figure in figures.items()}
-    write_tables({n: (method_table(n, intervals), caption(n, setting)) for n in ROLES}, out / "tables")
+    write_tables({n: (method_table(n, intervals), caption(n, setting)) for n in TABLE_CORPORA}, out / "tables")
     frames = {key: pd.DataFrame([asdict(score) for score in scores]) for key, scores in merged.items()}
     checked = check_claims(lambda name, corpus: frames.get((name, corpus)), {"methods": {}})
     checked = [row for row in checked if row.ours is not None]

@@ -59,7 +59,7 @@ def short_results() -> str:
     def show(metric: str, row: dict[str, str]) -> str:
         if not row["ours"]:
             return NONE
-        value, low, high = (f"{float(row[name]):.{FIGURES[metric].places}f}" for name in ("ours", "low", "high"))
+        value, low, high = (f"{float(row[name]):.{FIGURES[metric].decimals}f}" for name in ("ours", "low", "high"))
         return f"{value} [{low}, {high}]"
 
     corpora = sorted({corpus for corpus, _, _ in found})
@@ -78,7 +78,7 @@ def method_results() -> str:
 
     def show(metric: str, values: dict[str, float]) -> str:
         names = OBSERVED if metric == "wer" else (metric,)
-        return next((f"{values[name]:.{FIGURES[metric].places}f}" for name in names if name in values), NONE)
+        return next((f"{values[name]:.{FIGURES[metric].decimals}f}" for name in names if name in values), NONE)
 
     lines = [
         [corpus, method, *(show(metric, figures[method][corpus]) for metric in METHOD_METRICS)]

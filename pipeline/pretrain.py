@@ -11,12 +11,13 @@ from synctalk.faces.align import MouthParams
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.jobs import content_key
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_labels
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
+from synctalk.training.fit import fit
 from synctalk.training.loop import write_curves
-from synctalk.training.pretrain import PretrainSection, begin_iteration, pretrain
+from synctalk.training.pretrain import PretrainSection, PretrainTask, begin_iteration
 from synctalk.training.processes import begin_training, leads, shared_scratch
 
 
@@ -30,9 +31,8 @@ def main(iteration: str, source: Path, shards: str, clusters: Path, out: Path) -
     model = begin_iteration(config, params, labels, source, seed=seed)
     mouth = load_entry("crop", "mouth", MouthParams)
     with shared_scratch(f"pretrain-{iteration}", params, config, seed, content_key(clusters, source)) as folder:
-        state = pretrain(
-            model, samples, labels, params, crop=crop, seed=seed, folder=folder, label=f"pretrain {iteration}"
-        )
+        task = PretrainTask(model, samples, labels, params, crop=crop, seed=seed)
+        state = fit(task, folder=folder, label=f"pretrain {iteration}")
         if leads():
             out.mkdir(parents=True, exist_ok=True)
             save(

@@ -11,10 +11,10 @@ from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.jobs import write_json
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
 from synctalk.training.clusters import read_clusters
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
 from synctalk.training.pretrain import PretrainSection
 from synctalk.training.probe import (
     ProbeParams,

@@ -7,40 +7,35 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.stage import run
-from synctalk.corpora.params import CorpusParams
-from synctalk.corpora.records import read_clips
-from synctalk.evaluation.external import match_samples
-from synctalk.evaluation.score import takes_of
+from synctalk.evaluation.videos.corpus import clip_videos
+from synctalk.evaluation.videos.external import match_samples
 from synctalk.faces.extract import CropParams
-from synctalk.params.read import entry_names, load, load_entry
-from synctalk.report.report import (
-    ClipView,
-    ReportParams,
-    choose_clips,
-    contact_sheet,
-    corpus_view,
-    jpeg,
-    load_json,
-    read_clusters,
-    read_curves,
-    render,
-    sanity_checks,
-    table_rows,
-    take_view,
-)
-from synctalk.shards.read import ShardSet
+from synctalk.params.read import entry_names, load
+from synctalk.report.checks import sanity_checks
+from synctalk.report.clips import ClipView, choose_clips, contact_sheet, jpeg, video_view
+from synctalk.report.report import ReportParams, render, table_rows
+from synctalk.report.results import corpus_view, load_json, read_clusters, read_curves
+from synctalk.shards.clips import load_test_clips
 from synctalk.tables.external import load_external
 from synctalk.tables.paper_figures import METHOD_NAMES
 from synctalk.tables.setting import TEST_CORPORA, load_setting
-from synctalk.tables.table import ROLES, Intervals, caption, method_table, reader_table, study_caption, study_table
+from synctalk.tables.table import (
+    TABLE_CORPORA,
+    Intervals,
+    caption,
+    method_table,
+    reader_table,
+    study_caption,
+    study_table,
+)
 
 
 def main(
     results: Path, scores: Path, index: Path, shards: Path, generated: Path, models: Path, pictures: Path, out: Path
 ) -> None:
-    """Write OUT from RESULTS, SCORES/<method>/<role>.parquet, the videos in GENERATED and the curves in MODELS.
+    """Write OUT from RESULTS, SCORES/<method>/<corpus>.parquet, the videos in GENERATED and the curves in MODELS.
 
-    PICTURES/<role>.jpg shows the faces of the clip in the middle of those on the page.
+    PICTURES/<corpus>.jpg shows the faces of the clip in the middle of those on the page.
     """
     variant, face_size, setting = load("variant", str), load("crop", CropParams).face_size, load_setting()
     methods, external = entry_names("methods"), load_external(results / "methods")
@@ -48,32 +43,30 @@ def main(
     scored: dict[tuple[str, str], pd.DataFrame] = {}
     pictures.mkdir(parents=True, exist_ok=True)
     for corpus in TEST_CORPORA:
-        root = Path(load_entry("corpora", corpus, CorpusParams).root)
-        indexed, test = read_clips(index / corpus / "clips.parquet"), ShardSet([shards / corpus], ["test"])
+        test = load_test_clips(corpus, index, shards)
         tables = {name: pd.read_parquet(scores / name / f"{corpus}.parquet") for name in ("ground_truth", *methods)}
-        takes = {
-            name: {
-                take.sample.row.id: take
-                for take in takes_of(root, indexed, test, None if name == "ground_truth" else generated / name / corpus)
-            }
-            for name in tables
+        videos = {
+            name: clip_videos(test, None if name == "ground_truth" else generated / name / corpus) for name in tables
         }
         for name, folder in external.videos.items():
             if (table := scores / name / f"{corpus}.parquet").is_file():
                 tables[name] = pd.read_parquet(table)
-                found, seen = match_samples(root, indexed, test, folder / corpus), set(tables[name]["id"])
-                takes[name] = {take.sample.row.id: take for take in found.takes if take.sample.row.id in seen}
+                seen = set(tables[name]["id"])
+                found = match_samples(test, folder / corpus).videos
+                videos[name] = [video for video in found if video.sample.row.id in seen]
         scored |= {(corpus, name): table for name, table in tables.items()}
+        here = []
         for clip_id in choose_clips(tables[variant], load("report", ReportParams).clips_per_corpus):
             views = [
-                take_view(name, of_method[clip_id], face_size)
-                for name, of_method in takes.items()
-                if clip_id in of_method
+                video_view(name, video, face_size)
+                for name, of_method in videos.items()
+                for video in of_method
+                if video.sample.row.id == clip_id
             ]
             transcript = tables[variant].set_index("id").loc[clip_id, "reference"]
-            clips.append(ClipView(corpus, clip_id, str(transcript), views))
-        here = [clip for clip in clips if clip.corpus == corpus]
+            here.append(ClipView(corpus, clip_id, str(transcript), views))
         (pictures / f"{corpus}.jpg").write_bytes(jpeg(contact_sheet(here[len(here) // 2])))
+        clips += here
     of_methods = results / "methods"
     intervals: dict[str, Intervals] = {
         name: load_json(of_methods / name / "intervals.json") for name in ("ground_truth", *methods)
@@ -82,7 +75,10 @@ def main(
     readers = {path.stem: load_json(path) for path in sorted((results / "readers").glob("*.json"))}
     rated = load_json(results / "study" / "summary.json")
     of_paper = {
-        **{n: (method_table(n, intervals, external.rows), caption(n, setting, external.unscored)) for n in ROLES},
+        **{
+            n: (method_table(n, intervals, external.rows), caption(n, setting, external.unscored))
+            for n in TABLE_CORPORA
+        },
         2: (reader_table(readers), caption(2, setting)),
         5: (study_table(rated), study_caption(rated)),
     }

@@ -25,7 +25,7 @@ def last_timings() -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    """Print the tables, the place of the report and the times."""
+    """Print the tables, the path of the report and the times."""
     for table in sorted(TABLES.glob("*.md")):
         typer.echo(table.read_text(encoding="utf-8"))
     timings = last_timings()

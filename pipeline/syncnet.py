@@ -15,11 +15,12 @@ from synctalk.models.syncnet import SyncNet
 from synctalk.params.read import load, load_entry
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.jobs import scratch
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.store import join
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
+from synctalk.training.fit import fit
 from synctalk.training.loop import write_curves
-from synctalk.training.syncnet import SyncNetParams, train_syncnet
+from synctalk.training.syncnet import SyncNetParams, SyncNetTask
 
 
 def main(shards: str, out: Path) -> None:
@@ -37,7 +38,7 @@ def main(shards: str, out: Path) -> None:
     torch.manual_seed(seed)
     model = SyncNet(params.model)
     with scratch("syncnet", params, seed, samples.shards.digest) as folder:
-        state = train_syncnet(model, samples, params, seed=seed, folder=folder)
+        state = fit(SyncNetTask(model, samples, params, seed=seed), folder=folder, label="syncnet")
         save(model, out / "model.safetensors", {"view": params.view, "mouth": asdict(mouth), "seed": seed})
         write_curves(out / "curves.csv", state.curves)
 

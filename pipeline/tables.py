@@ -10,7 +10,7 @@ from synctalk.params.read import entry_names
 from synctalk.tables.external import load_external
 from synctalk.tables.setting import load_setting
 from synctalk.tables.table import (
-    ROLES,
+    TABLE_CORPORA,
     caption,
     method_table,
     reader_table,
@@ -33,7 +33,7 @@ def main(results: Path, readers: Path, study: Path, out: Path) -> None:
     figures = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(readers.glob("*.json"))}
     rated = json.loads(study.read_text(encoding="utf-8"))
     tables = {
-        **{n: (method_table(n, methods, external.rows), caption(n, setting, external.unscored)) for n in ROLES},
+        **{n: (method_table(n, methods, external.rows), caption(n, setting, external.unscored)) for n in TABLE_CORPORA},
         2: (reader_table(figures), caption(2, setting)),
         5: (study_table(rated), study_caption(rated)),
     }

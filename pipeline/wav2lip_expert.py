@@ -13,10 +13,11 @@ from synctalk.models.wav2lip_expert import Wav2LipExpert
 from synctalk.params.read import load
 from synctalk.runtime.device import set_threads
 from synctalk.runtime.jobs import scratch
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
+from synctalk.training.fit import fit
 from synctalk.training.loop import write_curves
-from synctalk.training.wav2lip_expert import Wav2LipExpertParams, train_wav2lip_expert
+from synctalk.training.wav2lip_expert import Wav2LipExpertParams, Wav2LipExpertTask
 
 
 def main(shards: str, out: Path) -> None:
@@ -33,7 +34,7 @@ def main(shards: str, out: Path) -> None:
     torch.manual_seed(seed)
     model = Wav2LipExpert(params.model)
     with scratch("wav2lip_expert", params, seed, samples.shards.digest) as folder:
-        state = train_wav2lip_expert(model, samples, params, seed=seed, folder=folder)
+        state = fit(Wav2LipExpertTask(model, samples, params, seed=seed), folder=folder, label="wav2lip_expert")
         save(model, out / "model.safetensors", {"seed": seed})
         write_curves(out / "curves.csv", state.curves)
 

@@ -84,7 +84,7 @@ def options(
 @app.command()
 def dub(
     video: Annotated[Path, typer.Argument(help="Footage of a person, any format that FFmpeg reads.")],
-    audio: Annotated[Path, typer.Argument(help="What the person shall say: sound, or a video with sound.")],
+    audio: Annotated[Path, typer.Argument(help="What the person shall say: audio, or a video with audio.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="MP4 to write.")],
     weights: Annotated[Path, typer.Option(help="ONNX file of the face detector.")],
     model: Annotated[Path, typer.Option(help="Generator, ours or published.")] = Path(
@@ -95,7 +95,7 @@ def dub(
     fit: Annotated[
         Fit,
         typer.Option(
-            help="How long the result is. keep: as long as VIDEO, longer sound is cut, after shorter sound the lips "
+            help="How long the result is. keep: as long as VIDEO, longer audio is cut, after shorter audio the lips "
             "rest; cut: as long as the shorter of the two; loop, ping-pong: as long as AUDIO, VIDEO begins again, "
             "or runs backwards and forwards."
         ),
@@ -136,7 +136,7 @@ def dub(
         return
     typer.echo(f"{out}: {done.n_frames} frames, {done.n_made} of them with a new face")
     if done.cut_s > 0:
-        typer.echo(f"the sound outlasts the video: its last {done.cut_s:.2f} s were cut", err=True)
+        typer.echo(f"the audio outlasts the video: its last {done.cut_s:.2f} s were cut", err=True)
 
 
 def _who(faces: str) -> Literal["largest", "all"] | int:

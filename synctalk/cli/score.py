@@ -84,9 +84,9 @@ def score(
 
     from synctalk.errors import UserError
     from synctalk.evaluation.folder import add_perceptual, score_matching, summary, write_scored
-    from synctalk.evaluation.pairs import match_crossed, match_folders
-    from synctalk.evaluation.perceptual import load_nets
-    from synctalk.evaluation.setting import Wanted, assemble
+    from synctalk.evaluation.judges.files import Wanted, assemble
+    from synctalk.evaluation.judges.perceptual import load_nets
+    from synctalk.evaluation.videos.pairs import match_crossed, match_folders
     from synctalk.faces.detect import DetectorParams
     from synctalk.report.score_page import write_pages
     from synctalk.runtime.device import set_threads

@@ -45,10 +45,10 @@ def build(
         bool | None,
         typer.Option(
             "--own/--no-own",
-            help="Show what the pipeline made, and the real clips, as `<role>/<id>`; so without any --method.",
+            help="Show what the pipeline made, and the real clips, as `<corpus>/<id>`; so without any --method.",
         ),
     ] = None,
-    role: Annotated[list[str] | None, typer.Option(help="Corpus roles of --own.")] = None,
+    corpus: Annotated[list[str] | None, typer.Option(help="Corpora of --own; repeat.")] = None,
     videos: Annotated[int, typer.Option(min=1, help="Videos in all.")] = 100,
     raters: Annotated[int, typer.Option(min=1, help="People who rate.")] = 20,
     overlap: Annotated[int, typer.Option(min=1, help="Raters of each video; agreement needs 2 or more.")] = 1,
@@ -61,9 +61,9 @@ def build(
 
     Example: synctalk study build -o study --key study-key.json --own --method wav2lip=wav2lip_videos
     """
-    from synctalk.study.build import Plan, build_study, folder_sources, links_path, own_sources
-    from synctalk.study.footage import Form, Source
+    from synctalk.study.build import StudyPlan, build_study, folder_sources, links_path, own_sources
     from synctalk.study.records import Origin
+    from synctalk.study.videos import Form, Source
     from synctalk.tables.setting import TEST_CORPORA
 
     if size % 2:
@@ -71,11 +71,11 @@ def build(
     folders, origin = _parse_methods(method or []), Origin()
     sources: dict[str, dict[str, Source]] = {}
     if own or (own is None and not folders):
-        sources, origin = own_sources(role or list(TEST_CORPORA))
+        sources, origin = own_sources(corpus or list(TEST_CORPORA))
     for name in sources.keys() & folders.keys():
         raise UserError(f"--method {name}", "is a method of the pipeline too", "name the folder's method otherwise")
     sources |= folder_sources(folders)
-    plan = Plan(videos, raters, overlap, seed, Form(size, crf))
+    plan = StudyPlan(videos, raters, overlap, seed, Form(size, crf))
     built = build_study(sources, plan, origin, out, key)
     for note in built.notes:
         typer.echo(note, err=True)

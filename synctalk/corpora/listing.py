@@ -15,7 +15,7 @@ from synctalk.errors import ClipError, Reason, UserError
 STAGE = "index"
 FACE_TRACKS = "face_tracks"
 """Folder of published face tracks, <clip id>.npz, at the root of a corpus that has them (the synthetic ones)."""
-VIDEO_SUFFIXES = frozenset({".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm"})
 """What the layouts without a fixed video format take for a video, in either case."""
 MAX_PATH = 1024
 """Bytes of a path inside a corpus: the system's limit is 4096, the root and what is made of the path included."""

@@ -59,8 +59,8 @@ def paired_difference(first: PerClip, second: PerClip, seed: int = 0) -> Interva
         second: of another.
         seed: of the resampling.
     """
-    places = {clip: place for place, clip in enumerate(second.ids)}
-    pairs = [(place, places[clip]) for place, clip in enumerate(first.ids) if clip in places]
+    indices = {clip: index for index, clip in enumerate(second.ids)}
+    pairs = [(index, indices[clip]) for index, clip in enumerate(first.ids) if clip in indices]
     if not pairs:
         return None
     mine, other = np.asarray(pairs).T

@@ -14,10 +14,14 @@ from typing import Any
 
 from synctalk import __version__
 from synctalk.evaluation.bootstrap import Interval
-from synctalk.evaluation.foreign import Filmed, Setup, film_pair, score_filmed
-from synctalk.evaluation.pairs import Finding, Matching, Note, Pair, write_notes
-from synctalk.evaluation.perceptual import ClipLpips, Fid, Nets, mean_lpips, perceive, write_lpips
-from synctalk.evaluation.score import ClipScore, Judges, offset_counts, summarise, write_scores
+from synctalk.evaluation.judges.panel import Judges
+from synctalk.evaluation.judges.perceptual import ClipLpips, Fid, Nets, mean_lpips, perceive, write_lpips
+from synctalk.evaluation.score import score_prepared
+from synctalk.evaluation.scores import ClipScore, offset_counts, summarise, write_scores
+from synctalk.evaluation.videos.findings import ClipFinding, Note, write_notes
+from synctalk.evaluation.videos.foreign import Setup, prepare_pair
+from synctalk.evaluation.videos.pairs import Matching, Pair
+from synctalk.evaluation.videos.prepared import Preparation
 from synctalk.runtime.jobs import map_ordered, scratch, write_json
 
 PART = 16
@@ -63,10 +67,10 @@ def score_matching(
         files = [folder / f"part-{start // PART:05d}.json" for start in range(0, len(matching.pairs), PART)]
         todo = [number for number, file in enumerate(files) if not file.exists()]
         pairs = [pair for number in todo for pair in matching.pairs[number * PART : (number + 1) * PART]]
-        filmed = map_ordered(partial(film_pair, setup=setup), pairs, label="score")
+        prepared = map_ordered(partial(prepare_pair, setup=setup), pairs, label="score")
         for number in todo:
             count = len(matching.pairs[number * PART : (number + 1) * PART])
-            write_json(files[number], _score_part(islice(filmed, count), judges))
+            write_json(files[number], _score_part(islice(prepared, count), judges))
         parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     shutil.rmtree(out / ".unfinished")
     scores = tuple(ClipScore(**row) for part in parts for row in part["scores"])
@@ -116,14 +120,14 @@ def summary(scored: Scored, setting: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _score_part(filmed: Iterable[Filmed], judges: Judges) -> dict[str, Any]:
+def _score_part(prepared: Iterable[Preparation], judges: Judges) -> dict[str, Any]:
     """Scores and notes of one part, as JSON."""
-    scores, notes = score_filmed(filmed, judges)
+    scores, notes = score_prepared(prepared, judges)
     return {"scores": [asdict(score) for score in scores], "notes": [asdict(note) for note in notes]}
 
 
 def _note(row: dict[str, Any]) -> Note:
-    return Note(row["id"], Finding(row["finding"]), row["scored"], row["detail"])
+    return Note(row["id"], ClipFinding(row["finding"]), row["scored"], row["detail"])
 
 
 def _stamp(pair: Pair) -> list[Any]:

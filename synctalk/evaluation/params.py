@@ -23,6 +23,6 @@ class EvaluateParams:
     sync_dtype: ScoringDtype
     """Of SyncNet's lip tower: `float32`, or `bfloat16` for speed; LOG.md tells the difference."""
     observers: dict[str, str]
-    """Corpus (role) to the observer that reads it: a key of `observers`."""
+    """Corpus to the observer that reads it: a key of `observers`."""
     wer_names: dict[str, str]
-    """Corpus (role) to the paper's name of that word error rate: wer1 on LRS2, wer2 on LRS3."""
+    """Corpus to the paper's name of that word error rate: wer1 on LRS2, wer2 on LRS3."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from synctalk.errors import UserError
-from synctalk.evaluation.score import ClipScore
+from synctalk.evaluation.scores import ClipScore
 
 KEPT_OUT = frozenset({"id", "n_frames", "offset", "reference", "hypothesis", "wer3_hypothesis", "wer3_free_hypothesis"})
 """What is not averaged: what a clip is, texts, and the best shift, since a mean of shifts is none of them."""
@@ -46,8 +46,8 @@ def mean_over_seeds(runs: Sequence[Path]) -> list[ClipScore]:
     return [
         ClipScore(
             **blank
-            | {name: None if np.isnan(values[place]) else float(values[place]) for name, values in means.items()}
+            | {name: None if np.isnan(values[index]) else float(values[index]) for name, values in means.items()}
             | {"id": clip, "n_frames": n_frames}
         )
-        for place, (clip, n_frames) in enumerate(clips.itertuples(index=False))
+        for index, (clip, n_frames) in enumerate(clips.itertuples(index=False))
     ]

@@ -1,4 +1,4 @@
-"""Whole test clips of a corpus, re-voiced with their own sound and pasted back into the original frames."""
+"""Whole test clips of a corpus, re-voiced with their own audio and pasted back into the original frames."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def generate_clip(
     span = slice(sample.row.start, sample.row.start + sample.row.n_frames)
     frames = read_video(root / clip.video, span=span).frames
     faces = crop_faces(frames, sample.boxes, model.face_size)
-    sound = audio_input(model.audio_kind, sample.fbank if model.audio_kind == "fbank" else sample.mel, len(faces))
-    made = generate_faces(model, faces, faces[:1], sound, np.arange(len(faces)), params.batch_frames)
+    audio = audio_input(model.audio_kind, sample.fbank if model.audio_kind == "fbank" else sample.mel, len(faces))
+    made = generate_faces(model, faces, faces[:1], audio, np.arange(len(faces)), params.batch_frames)
     pasted = (paste_back(frame, face, box) for frame, face, box in zip(frames, made, sample.boxes, strict=True))
     pcm = pcm_from(read_audio(root / clip.audio, audio_origin_s(clip)), sample.row.audio_start)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Sound and faces in, talking faces out: the step that the pipeline and the command line share.
+"""Audio and faces in, talking faces out: the step that the pipeline and the command line share.
 
 Legend: T frames, S side of a face.
 """
@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synctalk.faces.tensors import face_tensor
 from synctalk.models.generator import FaceGenerator
 from synctalk.models.synctalklip import generator_input
 from synctalk.runtime.device import torch_device
-from synctalk.training.talking_data import face_tensor
 
 
 def face_pixels(faces: Tensor) -> NDArray[np.uint8]:
@@ -25,33 +25,33 @@ def generate_faces(
     model: FaceGenerator,
     pose_faces: NDArray[np.uint8],
     reference_faces: NDArray[np.uint8],
-    sound: NDArray[np.float32],
+    audio: NDArray[np.float32],
     rows: NDArray[np.int64],
     batch_frames: int,
 ) -> NDArray[np.uint8]:
-    """Faces that say the sound.
+    """Faces that say the audio.
 
     Args:
         model: in eval mode.
         pose_faces: the frames to re-voice, RGB uint8 [T, S, S, 3]; their lower halves are not looked at.
         reference_faces: the same person, RGB uint8 [T, S, S, 3], or [1, S, S, 3] for all frames.
-        sound: the whole sound as the network hears it, [Ta, ...]: `features.audio_input_of_pcm` or `audio_input`.
-        rows: row of `sound` that belongs to each frame, [T].
+        audio: the whole audio as the network takes it, [Ta, ...]: `features.audio_input_of_pcm` or `audio_input`.
+        rows: row of `audio` that belongs to each frame, [T].
         batch_frames: frames made at a time.
 
     Returns:
         RGB uint8 [T, S, S, 3].
     """
-    return make_faces(model, pose_faces, reference_faces, encode_audio(model, sound, rows), batch_frames)
+    return make_faces(model, pose_faces, reference_faces, encode_audio(model, audio, rows), batch_frames)
 
 
 @torch.no_grad()  # no inference mode: weights that are moved in it can never be trained again
-def encode_audio(model: FaceGenerator, sound: NDArray[np.float32], rows: NDArray[np.int64]) -> Tensor:
-    """Audio embeddings of frames, [T, C]; `sound` and `rows` as for `generate_faces`."""
+def encode_audio(model: FaceGenerator, audio: NDArray[np.float32], rows: NDArray[np.int64]) -> Tensor:
+    """Audio embeddings of frames, [T, C]; `audio` and `rows` as for `generate_faces`."""
     device = torch_device()
     model.to(device)
     return model.encode_audio(
-        torch.from_numpy(sound)[None].to(device), None, torch.from_numpy(rows).to(device)
+        torch.from_numpy(audio)[None].to(device), None, torch.from_numpy(rows).to(device)
     ).embedding
 
 

@@ -1,4 +1,4 @@
-"""Who is dubbed: the faces of a shot, told apart by place and size, and the ones that are asked for."""
+"""Who is dubbed: the faces of a shot, told apart by position and size, and the ones that are asked for."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _area(person: Person) -> float:
 
 
 def _left(person: Person) -> float:
-    """Mean place of the boxes' left edge, pixels."""
+    """Mean position of the boxes' left edge, pixels."""
     return float(np.concatenate([track.boxes for track in person])[:, 0].mean())
 
 

@@ -61,13 +61,13 @@ def _endless_legs(n_frames: int, fit: Fit) -> Iterator[NDArray[np.int64]]:
             yield np.arange(n_frames - 2, 0, -1)
 
 
-def playback(stream: VideoStream, sound_s: float, fit: Fit) -> Playback:
-    """The frames to show with `sound_s` seconds of sound; one at least.
+def playback(stream: VideoStream, audio_s: float, fit: Fit) -> Playback:
+    """The frames to show with `audio_s` seconds of audio; one at least.
 
     Every frame is shown for as long as it is in the footage, forwards and backwards, so that a variable rate stays one.
     """
     lasts_s = np.append(np.diff(stream.pts_s), stream.frame_s)
-    wanted_s = {Fit.KEEP: stream.duration_s, Fit.CUT: min(stream.duration_s, sound_s)}.get(fit, sound_s) - ROUNDING_S
+    wanted_s = {Fit.KEEP: stream.duration_s, Fit.CUT: min(stream.duration_s, audio_s)}.get(fit, audio_s) - ROUNDING_S
     legs: list[NDArray[np.int64]] = []
     ends_s: list[NDArray[np.float64]] = []
     end_s = 0.0

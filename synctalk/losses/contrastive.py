@@ -13,41 +13,47 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-INFONCE_TEMPERATURE = 0.07
 MAX_NEGATIVES = 100
 
 
-def theta(*, audio: Tensor, video: Tensor, temperature: float) -> Tensor:
+def theta(*, audio: Tensor, video: Tensor, tau: float) -> Tensor:
     """Eq. 11: theta(a_x, v_y) = F(||f^a_x - f^v_y||_1 * tau) on the last axis; F averages over D, so theta >= 0."""
-    return (audio - video).abs().mean(-1) * temperature
+    return (audio - video).abs().mean(-1) * tau
 
 
-def draw_negatives(n_frames: int, group: Tensor, generator: torch.Generator) -> Tensor:
+def draw_negatives(n_frames: int, group: Tensor, rng: torch.Generator) -> Tensor:
     """Indices of other frames for every frame, drawn without replacement: int64 [N, K], N = min(100, K // 2).
 
     Args:
         n_frames: K.
         group: int64 [K]; a frame's negatives come from its own group (all zero: from the whole batch; clip number:
             in clip). A group too small for N others lends from the rest.
-        generator: the source of chance.
+        rng: draws them.
     """
     n_negatives = min(MAX_NEGATIVES, n_frames // 2)
-    order = torch.rand(n_frames, n_frames, generator=generator)
+    order = torch.rand(n_frames, n_frames, generator=rng)
     order += 2.0 * (group.cpu()[:, None] != group.cpu()[None, :])
     order.fill_diagonal_(float("inf"))
     return order.argsort(dim=1)[:, :n_negatives].T.contiguous()
 
 
 def contrastive_loss(
-    *, audio: Tensor, video: Tensor, negatives: Tensor, form: str, temperature: float = 1.0, margin: float = 1.0
+    *,
+    audio: Tensor,
+    video: Tensor,
+    negatives: Tensor,
+    form: str,
+    temperature: float = 0.07,
+    tau: float = 1.0,
+    margin: float = 1.0,
 ) -> Tensor:
     """L_cav: paired audio and video drawn together, unpaired ones pushed apart.
 
     released: mean_i ||a_i - v_i||_1 - mean_n mean_i ||a_neg(n,i) - v_i||_1, on embeddings of length 1 (the caller
         normalises).
     printed: mean_i max(0, margin + theta(a_i, v_i) - mean_j theta(a_i, v_j)).
-    infonce: - mean_i log softmax over {a_i . v_i, a_i . a_neg(n,i)} / 0.07, on embeddings of length 1: the peer's
-        anchor is the audio, its positive the paired video, its negatives other audio.
+    infonce: - mean_i log softmax over {a_i . v_i, a_i . a_neg(n,i)} / temperature, on embeddings of length 1: the
+        peer's anchor is the audio, its positive the paired video, its negatives other audio.
 
     Args:
         audio: f^a [K, D].
@@ -55,7 +61,8 @@ def contrastive_loss(
         negatives: int64 [N, K]; row n names one unpaired frame for each frame. N = 0 (a single frame) leaves the
             pairs alone.
         form: `released`, `printed` or `infonce`.
-        temperature: tau of `printed`.
+        temperature: of `infonce`; the peer's is 0.07.
+        tau: of `printed`, see `theta`.
         margin: of `printed`.
 
     Returns:
@@ -71,14 +78,14 @@ def contrastive_loss(
             return paired
         return paired - (audio[negatives] - video).abs().sum(-1).mean()
     if form == "printed":
-        paired_theta = theta(audio=audio, video=video, temperature=temperature)
+        paired_theta = theta(audio=audio, video=video, tau=tau)
         if len(negatives) == 0:
             return F.relu(margin + paired_theta).mean()
-        unpaired = theta(audio=audio, video=video[negatives], temperature=temperature).mean(0)
+        unpaired = theta(audio=audio, video=video[negatives], tau=tau).mean(0)
         return F.relu(margin + paired_theta - unpaired).mean()
     if form == "infonce":
         positive = (audio * video).sum(-1, keepdim=True)
         negative = (audio[negatives] * audio).sum(-1).T
-        logits = torch.cat([positive, negative], dim=1) / INFONCE_TEMPERATURE
+        logits = torch.cat([positive, negative], dim=1) / temperature
         return F.cross_entropy(logits, torch.zeros(len(audio), dtype=torch.long, device=audio.device))
     raise ValueError(f"contrastive form {form!r}: take released, printed or infonce")

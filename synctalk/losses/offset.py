@@ -21,10 +21,10 @@ def offset_loss(*, lip: Tensor, audio: Tensor, max_shift: int) -> Tensor:
         max_shift: farthest shift that competes, frames.
 
     Returns:
-        Scalar >= 0, nats; chance is about log(2 max_shift + 1).
+        Scalar >= 0, nats; that of a guess is about log(2 max_shift + 1).
     """
     n_windows = lip.shape[1]
-    place = torch.arange(n_windows, device=lip.device)
-    far = (place[:, None] - place[None]).abs() > max_shift
+    index = torch.arange(n_windows, device=lip.device)
+    far = (index[:, None] - index[None]).abs() > max_shift
     logits = -torch.cdist(lip.float(), audio.float()).masked_fill(far, float("inf"))
-    return F.cross_entropy(logits.flatten(0, 1), place.repeat(len(lip)))
+    return F.cross_entropy(logits.flatten(0, 1), index.repeat(len(lip)))

@@ -1,4 +1,4 @@
-"""Wav2Lip's losses of synchronisation (Prajwal et al. 2020, eqs. 1-2), on cosines of sound and lips in 0..1."""
+"""Wav2Lip's losses of synchronisation (Prajwal et al. 2020, eqs. 1-2), on cosines of audio and lips in 0..1."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def sync_loss(*, audio: Tensor, face: Tensor) -> Tensor:
 
 
 def wav2lip_expert_loss(*, audio: Tensor, face: Tensor) -> Tensor:
-    """Binary cross-entropy of P_sync: windows with their own sound against those with other sound of the same clip.
+    """Binary cross-entropy of P_sync: windows with their own audio against those with other audio of the same clip.
 
-    The peer draws one pair a clip, in sync or not with even chance; here every pair of the drawn windows counts, both
+    The peer draws one pair a clip, in sync or not with even odds; here every pair of the drawn windows counts, both
     kinds with a half: the same mean, from more pairs.
 
     Args:

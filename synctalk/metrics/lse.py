@@ -22,14 +22,14 @@ SMOOTHING = 9
 
 @dataclass(frozen=True)
 class LipSync:
-    """How far the lips are from the sound.
+    """How far the lips are from the audio.
 
     Attributes:
-        offset: frames by which the sound comes early (positive) or late at the best shift, -V..V. Distance and
+        offset: frames by which the audio comes early (positive) or late at the best shift, -V..V. Distance and
             confidence cannot see it, so report it beside them.
         distance: LSE-D, the mean distance at the best shift; lower is better.
         confidence: LSE-C, the median over the shifts minus LSE-D; higher is better.
-        mean_distances: float32 [M], mean distance for each shift, from sound V frames early to V late.
+        mean_distances: float32 [M], mean distance for each shift, from audio V frames early to V late.
         frame_confidence: float32 [N], the same median minus each window's distance at the best shift.
         smooth_confidence: float32 [N], its median over 9 windows (zeros beyond the ends).
     """

@@ -1,4 +1,4 @@
-"""AV-HuBERT (Shi et al. 2022, fig. 1): one Transformer over lips and sound; the encoder of AV-SyncNet (paper fig. 2a).
+"""AV-HuBERT (Shi et al. 2022, fig. 1): one Transformer over lips and audio; the encoder of AV-SyncNet (paper fig. 2a).
 
 Legend: B clips, T frames at 25 Hz, D width, H/W mouth crop, V cluster labels, a audio, v video.
 Key names as in facebookresearch/av_hubert @258fb50, so that its weights load by name.
@@ -211,8 +211,8 @@ class AVHubert(nn.Module):
         hidden = torch.zeros_like(padding_mask) if masks is None else masks.union
         if masks is not None and self.config.masking == "input":
             audio, video = self.mask_inputs(audio, video, masks)
-        heard, seen = self._kept_modalities()
-        fused = self.fuse(*self._project(audio if heard else None, video if seen else None))
+        with_audio, with_video = self._kept_modalities()
+        fused = self.fuse(*self._project(audio if with_audio else None, video if with_video else None))
         x = self._to_encoder(fused)
         if masks is not None and self.config.masking == "feature":
             x = torch.where(hidden[..., None], self.mask_emb.to(x.dtype), x)

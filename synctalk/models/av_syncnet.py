@@ -47,7 +47,7 @@ class NeighbourConv(nn.Module):
 
 
 class AVSyncNet(LipReader):
-    """Lip reader with comparable encodings of sound and lips.
+    """Lip reader with comparable encodings of audio and lips.
 
     Raises:
         ValueError: the kernel is even.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.conv_blocks import Conv, ConvTranspose, mel_encoder, residuals
+from synctalk.models.discriminator import DiscriminatorConfig, FaceDiscriminator
 from synctalk.params.section import section
 
 SKIP_EPSILON = 0.02
@@ -22,7 +23,7 @@ SKIP_EPSILON = 0.02
 
 
 AudioKind = Literal["fbank", "mel"]
-"""What a generator hears, one row a frame: normalised log filterbanks [104], or mel windows [80, 16]."""
+"""Audio that a generator encodes, one row a frame: normalised log filterbanks [104], or mel windows [80, 16]."""
 
 
 @section
@@ -56,6 +57,18 @@ class GeneratorConfig:
     def face_size(self) -> int:
         """Pixels of a face, 96 by default."""
         return int(3 * 2 ** (len(self.encoder_widths) - 2)) * self.fold
+
+
+@section
+class NetworkParams:
+    """Sizes of the generators and their adversary (params.yaml: `generator`): one image part for all networks."""
+
+    image: GeneratorConfig
+    discriminator: DiscriminatorConfig
+    audio_detail: int
+    """SyncTalklip's: see `SyncTalklipConfig`."""
+    mel_widths: tuple[int, int, int, int]
+    """Wav2Lip's audio encoder."""
 
 
 @section
@@ -94,11 +107,11 @@ def face_decoder(config: GeneratorConfig) -> nn.ModuleList:
 
 @dataclass(frozen=True)
 class AudioEncoding:
-    """What a generator makes of the sound.
+    """What a generator makes of the audio.
 
     Attributes:
         embedding: audio embedding of each frame to make, [N, C].
-        encoding: f^a of the whole clips, [B, T, D]; None where the network hears each frame alone.
+        encoding: f^a of the whole clips, [B, T, D]; None where the network encodes each frame alone.
     """
 
     embedding: Tensor
@@ -108,8 +121,8 @@ class AudioEncoding:
 class FaceGenerator(nn.Module):
     """Masked and reference face to the skips, audio embedding to the face that says it.
 
-    A network is one of these with an audio encoder of its own; `audio_kind` says what that encodes. Training,
-    generation and dubbing use nothing else of it.
+    A network is one of these with an audio encoder of its own; `audio_kind` says what that encodes, `begin` how its
+    training begins. Training, generation and dubbing use nothing else of it.
     """
 
     audio_kind: ClassVar[AudioKind]
@@ -128,21 +141,50 @@ class FaceGenerator(nn.Module):
         if config.image_skip:
             nn.init.zeros_(cast(Tensor, self.output_block[1].weight))
 
+    @classmethod
+    def begin(cls, sizes: NetworkParams, supervisor: nn.Module, start: FaceGenerator | None) -> Self:
+        """The network that training begins with.
+
+        Args:
+            sizes: of all networks.
+            supervisor: the frozen network that will supervise.
+            start: generator to take over what it can of.
+
+        Raises:
+            UserError: it cannot begin with this supervisor.
+        """
+        raise NotImplementedError  # a network that is not trained here
+
+    @staticmethod
+    def discriminator(sizes: NetworkParams) -> nn.Module:
+        """A fresh adversary: faces [N, 3, S, S] -> probability that each is real, [N, 1]."""
+        return FaceDiscriminator(sizes.discriminator)
+
+    def take_image_part(self, start: FaceGenerator) -> None:
+        """Take over everything but the audio encoder from another network of the same sizes."""
+        for name in ("face_encoder_blocks", "face_decoder_blocks", "output_block"):
+            self.get_submodule(name).load_state_dict(start.get_submodule(name).state_dict())
+
+    @property
+    def contrastive_head(self) -> nn.Module | None:
+        """Audio side of the contrastive loss, [N, D] -> [N, D] of length 1; None in a network without f^a."""
+        return None
+
     def channels_last(self) -> Self:
         """Lay out the image part for channels-last convolutions; torch refuses this for the audio encoder's."""
         for part in (self.face_encoder_blocks, self.face_decoder_blocks, self.output_block):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         return self
 
-    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
+    def encode_audio(self, audio: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
         """Audio embeddings of the picked frames.
 
         Args:
-            sound: of whole clips, [B, T, ...] as `audio_kind` says.
+            audio: of whole clips, [B, T, ...] as `audio_kind` says.
             padding: bool [B, T], true = padding, or None.
             frame_index: int64 [N], b·T + t of each picked frame.
         """
-        raise NotImplementedError  # each network hears its own sound
+        raise NotImplementedError  # each network has its own
 
     def tune_audio_encoder(self, n_layers: int) -> None:
         """Leave a gradient in the top `n_layers` of a pre-trained audio encoder; one that begins fresh learns whole."""
@@ -189,9 +231,17 @@ class Wav2LipGenerator(FaceGenerator):
         self.config = config
         self.audio_encoder = mel_encoder((*config.mel_widths, config.image.d_audio), last_residuals=1)
 
-    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
-        """As `FaceGenerator.encode_audio`: each frame hears its own window of [B, T, 80, 16]."""
-        return AudioEncoding(self.audio_encoder(gather_frames(sound, frame_index)[:, None]).flatten(1), None)
+    @classmethod
+    def begin(cls, sizes: NetworkParams, supervisor: nn.Module, start: FaceGenerator | None) -> Self:
+        """As `FaceGenerator.begin`: a fresh mel encoder, and the image part of `start` where there is one."""
+        model = cls(Wav2LipConfig(image=sizes.image, mel_widths=sizes.mel_widths))
+        if start is not None:
+            model.take_image_part(start)
+        return model
+
+    def encode_audio(self, audio: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
+        """As `FaceGenerator.encode_audio`: each frame has its own window of [B, T, 80, 16]."""
+        return AudioEncoding(self.audio_encoder(gather_frames(audio, frame_index)[:, None]).flatten(1), None)
 
     def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
         """One face a mel window.
@@ -210,7 +260,7 @@ class Wav2LipGenerator(FaceGenerator):
 
 
 class AudioEncoder(nn.Module):
-    """AV-HuBERT that hears only; the outer name is the released one."""
+    """AV-HuBERT on audio alone; the outer name is the released one."""
 
     def __init__(self, config: AVHubertConfig) -> None:
         super().__init__()
@@ -245,9 +295,14 @@ class TalkLipGenerator(FaceGenerator):
         self.audio_map = nn.Linear(encoder.d_model, config.d_audio)
         self.sync_net = SyncHead(encoder.d_model)
 
-    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
+    @property
+    def contrastive_head(self) -> nn.Module:
+        """The head F of paper eq. 11."""
+        return self.sync_net
+
+    def encode_audio(self, audio: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
         """As `FaceGenerator.encode_audio`: normalised log filterbanks [B, T, 104]."""
-        encoding = self.audio_encoder(sound, padding)
+        encoding = self.audio_encoder(audio, padding)
         return AudioEncoding(self.audio_map(gather_frames(encoding, frame_index)), encoding)
 
     def tune_audio_encoder(self, n_layers: int) -> None:
@@ -273,9 +328,9 @@ class TalkLipGenerator(FaceGenerator):
         Returns:
             Generated faces [N, 3, H, W] and the audio encoder's output for the same frames, [N, D].
         """
-        heard = self.encode_audio(audio, padding_mask, frame_index)
-        assert heard.encoding is not None
-        return self.make(heard.embedding, faces), gather_frames(heard.encoding, frame_index)
+        encoded = self.encode_audio(audio, padding_mask, frame_index)
+        assert encoded.encoding is not None
+        return self.make(encoded.embedding, faces), gather_frames(encoded.encoding, frame_index)
 
 
 def gather_frames(sequence: Tensor, frame_index: Tensor) -> Tensor:

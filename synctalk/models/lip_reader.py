@@ -167,7 +167,7 @@ class LipEncoder(nn.Module):
 
 
 class LipReader(nn.Module):
-    """Words from lips, from sound, or from both."""
+    """Words from lips, from audio, or from both."""
 
     def __init__(self, config: LipReaderConfig) -> None:
         super().__init__()

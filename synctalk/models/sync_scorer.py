@@ -78,8 +78,8 @@ class SyncScorer(nn.Module):
             raise ValueError(f"the pictures and {n_samples} samples hold no window of {LIP_WINDOW} frames")
         lips = torch.cat(chunks)
         size = self._chunk_size()
-        sound = audio_windows(mfcc, 0, len(lips)).to(self.device, torch.float32)
-        audio = torch.cat([self.audio(sound[first : first + size]).cpu() for first in range(0, len(lips), size)])
+        windows = audio_windows(mfcc, 0, len(lips)).to(self.device, torch.float32)
+        audio = torch.cat([self.audio(windows[first : first + size]).cpu() for first in range(0, len(lips), size)])
         return lips, audio
 
     def _chunk_size(self) -> int:

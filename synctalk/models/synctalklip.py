@@ -5,15 +5,24 @@ Legend: B clips, T frames of a clip, N frames to make, D width of the audio enco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from synctalk.errors import UserError
 from synctalk.models.av_hubert import AVHubertConfig
+from synctalk.models.av_syncnet import AVSyncNet
 from synctalk.models.discriminator import DiscriminatorConfig
-from synctalk.models.generator import AudioEncoding, GeneratorConfig, TalkLipGenerator, gather_frames
+from synctalk.models.generator import (
+    AudioEncoding,
+    FaceGenerator,
+    GeneratorConfig,
+    NetworkParams,
+    TalkLipGenerator,
+    gather_frames,
+)
 from synctalk.params.section import section
 
 
@@ -26,7 +35,7 @@ class SyncTalklipConfig:
     audio_detail: int
     """Width of a convolution straight from the filterbank to the audio embedding, beside the encoder; 0 = none (paper).
 
-    Small encoders trained on little data hand on too little of the sound for the lips to move.
+    Small encoders trained on little data hand on too little of the audio for the lips to move.
     """
 
 
@@ -47,7 +56,7 @@ class AudioDetail(nn.Module):
 class SyncTalklip(TalkLipGenerator):
     """TalkLip's generator with AV-SyncNet's audio encoder; the contrastive head begins as the identity.
 
-    AV-SyncNet has drawn sound and lips together already, so that the head has nothing to undo.
+    AV-SyncNet has drawn audio and lips together already, so that the head has nothing to undo.
     """
 
     def __init__(self, config: SyncTalklipConfig, encoder: AVHubertConfig) -> None:
@@ -58,16 +67,31 @@ class SyncTalklip(TalkLipGenerator):
         if config.audio_detail:
             self.audio_detail = AudioDetail(encoder.d_audio, config.audio_detail, config.image.d_audio)
 
-    def begin_as(self, encoder_state: Mapping[str, Tensor]) -> None:
-        """Take over AV-SyncNet's encoder: a state dict of `AVHubert` without its pre-training head."""
-        self.audio_encoder.w2v_model.load_state_dict(encoder_state)
+    @classmethod
+    def begin(cls, sizes: NetworkParams, supervisor: nn.Module, start: FaceGenerator | None) -> Self:
+        """As `FaceGenerator.begin`: the audio encoder is the supervisor's, the rest that of `start` where there is one.
 
-    def encode_audio(self, sound: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
-        """As `TalkLipGenerator.encode_audio`, with the detail of the sound added."""
-        heard = super().encode_audio(sound, padding, frame_index)
+        Raises:
+            UserError: the supervisor is no reader.
+        """
+        if not isinstance(supervisor, AVSyncNet):
+            reason = "its audio encoder begins as a reader's"
+            raise UserError("synctalklip", reason, "let a model of `finetune` supervise")
+        config = SyncTalklipConfig(
+            image=sizes.image, discriminator=sizes.discriminator, audio_detail=sizes.audio_detail
+        )
+        model = cls(config, supervisor.config.encoder)
+        if start is not None:
+            model.load_state_dict(start.state_dict())
+        model.audio_encoder.w2v_model.load_state_dict(supervisor.encoder.w2v_model.state_dict())
+        return model
+
+    def encode_audio(self, audio: Tensor, padding: Tensor | None, frame_index: Tensor) -> AudioEncoding:
+        """As `TalkLipGenerator.encode_audio`, with the detail of the audio added."""
+        encoded = super().encode_audio(audio, padding, frame_index)
         if not hasattr(self, "audio_detail"):
-            return heard
-        return replace(heard, embedding=heard.embedding + gather_frames(self.audio_detail(sound), frame_index))
+            return encoded
+        return replace(encoded, embedding=encoded.embedding + gather_frames(self.audio_detail(audio), frame_index))
 
 
 def mask_lower_half(faces: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from synctalk.faces.extract import CropParams
 from synctalk.features.tokens import TokenizerParams
 from synctalk.generation.corpus import GenerateParams
 from synctalk.metrics.shift import VSHIFT
+from synctalk.models.generator import NetworkParams
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.read import PARAMS, SYNTHETIC, read_yaml, validate
 from synctalk.params.section import section
@@ -27,13 +28,12 @@ from synctalk.shards.corpus import ShardParams
 from synctalk.tables.external import ExternalParams
 from synctalk.training.conformer import ConformerParams
 from synctalk.training.finetune import FinetuneParams
-from synctalk.training.networks import NETWORKS, NetworkParams
+from synctalk.training.methods import MethodParams, TrainParams, phase_at
+from synctalk.training.networks import NETWORKS
 from synctalk.training.observer import ObserverParams
 from synctalk.training.pretrain import PretrainSection
 from synctalk.training.probe import ProbeParams
-from synctalk.training.schedule import phase_at
 from synctalk.training.syncnet import SyncNetParams
-from synctalk.training.talking import MethodParams, TrainParams
 from synctalk.training.wav2lip_expert import WINDOW, Wav2LipExpertParams
 
 
@@ -84,15 +84,14 @@ def check(path: Path = PARAMS) -> Params:
     supervisors = [*(f"models/finetune/{name}" for name in params.finetune), "models/experts/wav2lip"]
     for name, method in params.methods.items():
         for key, value, choice in (
-            ("network", method.network, list(NETWORKS)),
-            ("recipe", method.recipe, list(params.train)),
+            ("network", method.network, [network for network in NETWORKS if network in params.train]),
             ("supervisor", method.supervisor, supervisors),
         ):
             if value not in choice:
                 mend = f"take one of {', '.join(choice)}"
                 raise UserError(path, f"methods.{name}.{key} {value!r} is none that the pipeline makes", mend)
-        if method.weights.sync and params.train[method.recipe].window_frames < WINDOW:
-            key = f"train.{method.recipe}.window_frames"
+        if method.weights.sync and params.train[method.network].window_frames < WINDOW:
+            key = f"train.{method.network}.window_frames"
             raise UserError(path, f"{key} is below {WINDOW}, which Wav2Lip's expert sees at a time", "raise it")
     taken = ["ground_truth", *params.methods]
     for name in params.external.methods:

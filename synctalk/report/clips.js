@@ -3,7 +3,7 @@
 const PAGE = 50;
 
 class ClipTable {
-  /* `columns`: {name, heading, places, worst: "low" | "high" | "far" | null}; the worst come first at the first press of
+  /* `columns`: {name, heading, decimals, worst: "low" | "high" | "far" | null}; the worst come first at the first press of
      a heading, the best at the second; rows without a figure are last always. `rows`: {clip, method, hypothesis, hypothesis_right: a digit a word,
      ...figures}; `filters`: names of text columns that are chosen from a list; `lead(row)`: opens the clip, or null. */
   constructor(root, rows, columns, { filters, sort, lead, canLead }) {
@@ -55,16 +55,16 @@ class ClipTable {
     this.limit = limit;
     const rows = this.sorted;
     this.tally.textContent = `${rows.length} of ${this.rows.length} rows`;
-    this.columns.forEach((column, place) => {
+    this.columns.forEach((column, index) => {
       const up = column.worst === "high" || column.worst === "far" ? this.reversed : !this.reversed;
-      if (column.name === this.sort) this.heads[place].setAttribute("aria-sort", up ? "ascending" : "descending");
-      else this.heads[place].removeAttribute("aria-sort");
+      if (column.name === this.sort) this.heads[index].setAttribute("aria-sort", up ? "ascending" : "descending");
+      else this.heads[index].removeAttribute("aria-sort");
     });
     this.body.replaceChildren(...rows.slice(0, limit).map(row => element("tr", {}, ...this.columns.map(column => this.cell(row, column)))));
     this.more.hidden = rows.length <= limit;
   }
 
-  cell(row, { name, places, worst }) {
+  cell(row, { name, decimals, worst }) {
     const value = row[name];
     if (name === "clip") {
       const open = this.canLead(row) ? element("button", { type: "button", "data-open": value, textContent: value, title: "show in the gallery", onclick: () => this.lead(row) }) : value;
@@ -74,7 +74,7 @@ class ClipTable {
       return element("td", { className: "left wrap" }, ...readAs(row, name), ...(name === "hypothesis" && row.reference ? [element("br"), element("span", { className: "soft", textContent: row.reference })] : []));
     }
     if (worst === null) return element("td", { className: "left", textContent: value });
-    return element("td", { textContent: value === null || value === undefined ? "–" : value.toFixed(places) });
+    return element("td", { textContent: value === null || value === undefined ? "–" : value.toFixed(decimals) });
   }
 }
 
@@ -83,6 +83,6 @@ function readAs(row, name = "hypothesis") {
   const hypothesis = row[name], right = row[`${name}_right`];
   if (hypothesis === null || hypothesis === undefined) return ["–"];
   if (hypothesis === "") return [element("i", { className: "no", textContent: "nothing read" })];
-  return [element("span", { className: "words" }, ...hypothesis.split(/\s+/).flatMap((word, place) => [
-    right && right[place] === "0" ? element("span", { className: "no", textContent: word }) : word, " "]))];
+  return [element("span", { className: "words" }, ...hypothesis.split(/\s+/).flatMap((word, index) => [
+    right && right[index] === "0" ? element("span", { className: "no", textContent: word }) : word, " "]))];
 }

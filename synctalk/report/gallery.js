@@ -1,11 +1,11 @@
-/* Takes of one clip side by side, on one clock. The sound's video is the clock; the others are pulled to it. */
+/* Videos of one clip side by side, on one clock. The one that is heard is the clock; the others are pulled to it. */
 
 const SPEEDS = [0.25, 0.5, 1];
 const NUDGE = 0.2; // s of an arrow key
 const NEAR = 0.012; // s: in step
 const FAR = 0.12; // s: beyond this a video jumps, below it runs a little faster or slower
 
-const WIDEST = 430; // px of a take
+const WIDEST = 430; // px of a video
 
 function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
@@ -24,12 +24,12 @@ const settled = (video, event, ready) => new Promise(resolve => {
 });
 
 class Gallery {
-  /* `clips`: {name, transcript, takes: [{method, file (address) or mp4 (base64), strip, mouth: [x, y, width, height] as
+  /* `clips`: {name, transcript, videos: [{method, file (address) or mp4 (base64), strip, mouth: [x, y, width, height] as
      shares of the picture}]}; `describe(clip, method)`: nodes for below a video; `shown`: names of methods. */
   constructor(root, clips, { fps, methods, shown, describe }) {
-    Object.assign(this, { root, clips, fps, methods, describe, shown: new Set(shown), urls: [], place: 0, run: 0 });
+    Object.assign(this, { root, clips, fps, methods, describe, shown: new Set(shown), urls: [], index: 0, run: 0 });
     this.speed = 1; this.playing = false; this.looping = true; this.zoomed = false; this.frame = 0; this.voice = "";
-    this.takes = new Map();
+    this.videos = new Map();
     this.build();
     document.addEventListener("keydown", event => this.onKey(event));
   }
@@ -41,8 +41,8 @@ class Gallery {
       return made;
     };
     this.buttons = {
-      previous: button("previous", "‹ clip", "previous clip, key [", () => this.open(this.place - 1)),
-      next: button("next", "clip ›", "next clip, key ]", () => this.open(this.place + 1)),
+      previous: button("previous", "‹ clip", "previous clip, key [", () => this.open(this.index - 1)),
+      next: button("next", "clip ›", "next clip, key ]", () => this.open(this.index + 1)),
       play: button("play", "Play", "play or pause, key Space", () => this.toggle()),
       back: button("back", "−1", "one frame back, key , (comma)", () => this.step(-1)),
       forth: button("forth", "+1", "one frame on, key . (full stop)", () => this.step(1)),
@@ -50,66 +50,66 @@ class Gallery {
       zoom: button("zoom", "Mouth", "zoom to the mouth, key M", () => this.setZoom(!this.zoomed), false),
     };
     this.choice = element("select", { "aria-label": "clip", onchange: () => this.open(Number(this.choice.value)) },
-      ...this.clips.map((clip, place) => element("option", { value: place, textContent: clip.name })));
+      ...this.clips.map((clip, index) => element("option", { value: index, textContent: clip.name })));
     this.speeds = element("select", { "aria-label": "speed, key S", title: "speed, key S", onchange: () => this.setSpeed(Number(this.speeds.value)) },
       ...SPEEDS.map(speed => element("option", { value: speed, textContent: `${speed}×`, selected: speed === 1 })));
-    this.sounds = element("select", { "aria-label": "sound of", title: "whose sound is heard", onchange: () => this.setVoice(this.sounds.value) });
+    this.voices = element("select", { "aria-label": "audio of", title: "whose audio plays", onchange: () => this.setVoice(this.voices.value) });
     this.slider = element("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "frame", oninput: () => this.seek(Number(this.slider.value)) });
     this.clock = element("output", { className: "clock" });
     this.transcript = element("p", { className: "said" });
     this.chips = element("div", { className: "chips", role: "group", "aria-label": "methods shown" });
-    this.grid = element("div", { className: "takes" });
+    this.grid = element("div", { className: "videos" });
     const keys = [["Space", "play"], ["← →", "0.2 s"], [", .", "a frame"], ["1–9 0", "show a method"], ["S", "speed"], ["M", "mouth"], ["L", "loop"], ["[ ]", "clip"]];
     const { previous, next, play, back, forth, loop, zoom } = this.buttons;
     this.root.append(
       element("div", { className: "bar pick" }, previous, this.choice, next), this.transcript, this.chips, this.grid,
       element("div", { className: "controls" },
         element("div", { className: "bar seek" }, play, back, forth, this.slider, this.clock),
-        element("div", { className: "bar" }, element("label", {}, "speed ", this.speeds), element("label", {}, "sound ", this.sounds), loop, zoom)),
+        element("div", { className: "bar" }, element("label", {}, "speed ", this.speeds), element("label", {}, "audio ", this.voices), loop, zoom)),
       element("p", { className: "keys" }, ...keys.flatMap(([key, use]) => [element("kbd", { textContent: key }), ` ${use} `])));
   }
 
-  get clip() { return this.clips[this.place]; }
-  get active() { return [...this.takes.values()].filter(take => this.shown.has(take.method)); }
-  get master() { return this.takes.get(this.voice) ?? this.active[0]; }
+  get clip() { return this.clips[this.index]; }
+  get active() { return [...this.videos.values()].filter(item => this.shown.has(item.method)); }
+  get master() { return this.videos.get(this.voice) ?? this.active[0]; }
   get count() {
-    const lengths = this.active.map(take => take.video.duration).filter(Number.isFinite);
+    const lengths = this.active.map(item => item.video.duration).filter(Number.isFinite);
     return Math.max(1, Math.round(Math.min(...(lengths.length ? lengths : [0])) * this.fps));
   }
 
-  async open(place, method) {
+  async open(index, method) {
     this.pause();
-    this.place = (place + this.clips.length) % this.clips.length;
-    this.choice.value = this.place;
+    this.index = (index + this.clips.length) % this.clips.length;
+    this.choice.value = this.index;
     this.urls.splice(0).forEach(url => URL.revokeObjectURL(url));
     if (method !== undefined) this.shown.add(method);
     this.transcript.textContent = this.clip.transcript ? `“${this.clip.transcript}”` : "";
     this.transcript.hidden = !this.clip.transcript;
-    this.takes = new Map(this.clip.takes.map(take => [take.method, this.makeTake(take)]));
-    if (!this.active.length) this.shown.add(this.clip.takes[0].method);
-    if (!this.takes.has(this.voice)) this.voice = this.active[0].method;
-    this.buttons.zoom.hidden = !this.clip.takes.some(take => take.mouth);
-    this.grid.replaceChildren(...[...this.takes.values()].map(take => take.figure));
+    this.videos = new Map(this.clip.videos.map(item => [item.method, this.makeVideo(item)]));
+    if (!this.active.length) this.shown.add(this.clip.videos[0].method);
+    if (!this.videos.has(this.voice)) this.voice = this.active[0].method;
+    this.buttons.zoom.hidden = !this.clip.videos.some(item => item.mouth);
+    this.grid.replaceChildren(...[...this.videos.values()].map(item => item.figure));
     this.frame = 0;
     await this.arrange();
   }
 
-  makeTake(take) {
-    const video = element("video", { muted: true, playsInline: true, preload: "none", "aria-label": `video of ${take.method}` });
+  makeVideo(item) {
+    const video = element("video", { muted: true, playsInline: true, preload: "none", "aria-label": `video of ${item.method}` });
     video.disablePictureInPicture = true;
     const screen = element("div", { className: "screen", onclick: () => this.toggle() }, video);
-    const caption = element("figcaption", {}, element("b", { textContent: take.method }), ...this.describe(this.clip, take.method));
-    const figure = element("figure", { "data-method": take.method }, screen, caption);
-    if (take.strip) screen.after(element("img", { src: take.strip, alt: `faces of ${take.method}, evenly spread over the clip`, className: "strip" }));
-    const made = { ...take, video, screen, figure };
+    const caption = element("figcaption", {}, element("b", { textContent: item.method }), ...this.describe(this.clip, item.method));
+    const figure = element("figure", { "data-method": item.method }, screen, caption);
+    if (item.strip) screen.after(element("img", { src: item.strip, alt: `faces of ${item.method}, evenly spread over the clip`, className: "strip" }));
+    const made = { ...item, video, screen, figure };
     video.addEventListener("error", () => { if (video.hasAttribute("src")) figure.classList.add("broken"); });
     video.addEventListener("loadedmetadata", () => this.crop(made));
     return made;
   }
 
-  address(take) {
-    if (take.mp4 === undefined) return take.file;
-    const bytes = Uint8Array.from(atob(take.mp4), letter => letter.charCodeAt(0));
+  address(item) {
+    if (item.mp4 === undefined) return item.file;
+    const bytes = Uint8Array.from(atob(item.mp4), letter => letter.charCodeAt(0));
     const url = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
     this.urls.push(url);
     return url;
@@ -119,47 +119,47 @@ class Gallery {
   async arrange() {
     const playing = this.playing;
     this.pause();
-    for (const take of this.takes.values()) {
-      const on = this.shown.has(take.method);
-      take.figure.hidden = !on;
-      if (on && !take.video.hasAttribute("src")) { take.video.preload = "auto"; take.video.src = this.address(take); }
+    for (const item of this.videos.values()) {
+      const on = this.shown.has(item.method);
+      item.figure.hidden = !on;
+      if (on && !item.video.hasAttribute("src")) { item.video.preload = "auto"; item.video.src = this.address(item); }
     }
     this.grid.style.maxWidth = `${WIDEST * this.active.length}px`;
     this.listMethods();
-    const place = this.place;
-    await Promise.all(this.active.map(take => settled(take.video, "loadedmetadata", video => video.readyState >= 1)));
-    if (place !== this.place) return;
+    const index = this.index;
+    await Promise.all(this.active.map(item => settled(item.video, "loadedmetadata", video => video.readyState >= 1)));
+    if (index !== this.index) return;
     this.slider.max = this.count - 1;
     await this.seek(Math.min(this.frame, this.count - 1));
-    this.root.dataset.ready = place;
+    this.root.dataset.ready = index;
     if (playing) await this.play();
   }
 
   listMethods() {
-    const present = this.methods.filter(method => this.takes.has(method));
+    const present = this.methods.filter(method => this.videos.has(method));
     this.chips.replaceChildren(...present.map(method => {
       const number = this.methods.indexOf(method) + 1;
       return element("button", { type: "button", "aria-pressed": this.shown.has(method), "data-method": method, onclick: () => this.show(method) },
         ...(number <= 10 ? [element("kbd", { textContent: number % 10 })] : []), ` ${method}`);
     }), element("button", { type: "button", "data-do": "all", textContent: "all", onclick: () => { present.forEach(method => this.shown.add(method)); this.arrange(); } }));
     if (!this.shown.has(this.voice) && this.voice !== "none") this.voice = this.active[0].method;
-    this.sounds.replaceChildren(...[...this.active.map(take => take.method), "none"].map(method => element("option", { value: method, textContent: method, selected: method === this.voice })));
+    this.voices.replaceChildren(...[...this.active.map(item => item.method), "none"].map(method => element("option", { value: method, textContent: method, selected: method === this.voice })));
     this.mute();
   }
 
   async show(method) {
-    if (!this.takes.has(method)) return;
+    if (!this.videos.has(method)) return;
     if (!this.shown.delete(method)) this.shown.add(method);
     else if (!this.active.length) this.shown.add(method);
     await this.arrange();
     this.chips.querySelector(`[data-method="${CSS.escape(method)}"]`)?.focus();
   }
 
-  mute() { for (const take of this.takes.values()) take.video.muted = take.method !== this.voice; }
+  mute() { for (const item of this.videos.values()) item.video.muted = item.method !== this.voice; }
   setVoice(method) { this.voice = method; this.mute(); }
-  setSpeed(speed) { this.speed = speed; this.speeds.value = speed; this.active.forEach(take => { take.video.playbackRate = speed; }); }
+  setSpeed(speed) { this.speed = speed; this.speeds.value = speed; this.active.forEach(item => { item.video.playbackRate = speed; }); }
   setLoop(on) { this.looping = on; this.buttons.loop.setAttribute("aria-pressed", on); }
-  setZoom(on) { this.zoomed = on; this.buttons.zoom.setAttribute("aria-pressed", on); this.takes.forEach(take => this.crop(take)); }
+  setZoom(on) { this.zoomed = on; this.buttons.zoom.setAttribute("aria-pressed", on); this.videos.forEach(item => this.crop(item)); }
 
   /* The mouth's box, grown to the picture's shape, fills the tile; or the whole picture does. */
   crop({ video, screen, mouth }) {
@@ -198,8 +198,8 @@ class Gallery {
   pause() {
     this.playing = false;
     this.run += 1;
-    this.active.forEach(take => take.video.pause());
-    if (this.takes.size) { this.read(); this.tell(); }
+    this.active.forEach(item => item.video.pause());
+    if (this.videos.size) { this.read(); this.tell(); }
   }
 
   read() {
@@ -212,11 +212,11 @@ class Gallery {
     this.playing = true;
     if (this.frame >= this.count - 1) this.frame = 0;
     await this.seek(this.frame);
-    const sound = this.active.filter(take => !take.video.error);
-    await Promise.all(sound.map(take => settled(take.video, "canplay", video => video.readyState >= 3)));
+    const playable = this.active.filter(item => !item.video.error);
+    await Promise.all(playable.map(item => settled(item.video, "canplay", video => video.readyState >= 3)));
     if (run !== this.run) return;
     this.setSpeed(this.speed);
-    await Promise.all(sound.map(({ video }) => video.play().catch(() => { video.muted = true; return video.play().catch(() => {}); })));
+    await Promise.all(playable.map(({ video }) => video.play().catch(() => { video.muted = true; return video.play().catch(() => {}); })));
     if (run === this.run) this.tick(run);
   }
 
@@ -227,7 +227,7 @@ class Gallery {
     this.read();
     this.tell();
     if (clock.ended || clock.error || clock.currentTime >= end - 0.5 / this.fps) {
-      if (this.looping) { this.active.forEach(take => take.video.pause()); this.frame = 0; this.play(); } else { this.pause(); this.seek(this.count - 1); }
+      if (this.looping) { this.active.forEach(item => item.video.pause()); this.frame = 0; this.play(); } else { this.pause(); this.seek(this.count - 1); }
       return;
     }
     for (const { video } of this.active) {
@@ -251,7 +251,7 @@ class Gallery {
     if (event.key === " " && at.matches("button")) return; // presses the button
     const keys = {
       " ": () => this.toggle(), ArrowLeft: () => this.step(-Math.round(NUDGE * this.fps)), ArrowRight: () => this.step(Math.round(NUDGE * this.fps)),
-      ",": () => this.step(-1), ".": () => this.step(1), "[": () => this.open(this.place - 1), "]": () => this.open(this.place + 1),
+      ",": () => this.step(-1), ".": () => this.step(1), "[": () => this.open(this.index - 1), "]": () => this.open(this.index + 1),
       l: () => this.setLoop(!this.looping), m: () => this.setZoom(!this.zoomed),
       s: () => this.setSpeed(SPEEDS[(SPEEDS.indexOf(this.speed) + SPEEDS.length - 1) % SPEEDS.length]),
     };

@@ -1,9 +1,9 @@
 /* Joins the gallery and the table of a page by its data. */
 
 const data = JSON.parse(document.querySelector("#data").textContent);
-const rows = data.table.rows.map(values => Object.fromEntries(data.table.names.map((name, place) => [name, values[place]])));
+const rows = data.table.rows.map(values => Object.fromEntries(data.table.names.map((name, index) => [name, values[index]])));
 const key = (corpus, clip) => JSON.stringify([corpus ?? null, clip]);
-const places = new Map(data.clips.map((clip, place) => [key(clip.corpus, clip.id), place]));
+const indices = new Map(data.clips.map((clip, index) => [key(clip.corpus, clip.id), index]));
 const inGallery = new Set(data.clips.map(clip => key(clip.corpus, clip.id)));
 const rowOf = new Map(rows.filter(row => inGallery.has(key(row.corpus, row.clip))).map(row => [row.method + key(row.corpus, row.clip), row]));
 
@@ -11,7 +11,7 @@ function describe(clip, method) {
   const row = rowOf.get(method + key(clip.corpus, clip.id));
   if (!row) return [];
   const figures = data.table.columns.filter(({ name, worst }) => worst !== null && name !== "n_windows" && row[name] !== null && row[name] !== undefined);
-  const shown = figures.map(({ name, heading, places }) => `${heading.replace(/ [↑↓]/, "").replace(/ %/, "")} ${row[name].toFixed(places)}${/%/.test(heading) ? " %" : ""}`);
+  const shown = figures.map(({ name, heading, decimals }) => `${heading.replace(/ [↑↓]/, "").replace(/ %/, "")} ${row[name].toFixed(decimals)}${/%/.test(heading) ? " %" : ""}`);
   return [" ", ...(row.hypothesis === null || row.hypothesis === undefined ? [] : readAs(row)), element("br"), element("small", { textContent: shown.join(" · ") })];
 }
 
@@ -27,9 +27,9 @@ const columns = data.table.columns.filter(({ name }) => name !== "method" || sev
 const table = new ClipTable(document.querySelector("#clips"), rows, columns, {
   filters: ["corpus", "method"],
   sort: data.table.sort,
-  canLead: row => places.has(key(row.corpus, row.clip)),
+  canLead: row => indices.has(key(row.corpus, row.clip)),
   lead: row => {
-    gallery.open(places.get(key(row.corpus, row.clip)), row.method);
+    gallery.open(indices.get(key(row.corpus, row.clip)), row.method);
     stage.scrollIntoView({ block: "start" });
     gallery.buttons.play.focus({ preventScroll: true });
   },

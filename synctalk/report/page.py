@@ -21,7 +21,7 @@ from synctalk.tables.figures import FIGURES
 from synctalk.timebase import FPS
 
 SHOWN_OFFSET = 5
-"""Offsets up to this one, in frames, have a place in every histogram."""
+"""Offsets up to this one, in frames, have a bar in every histogram."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Column:
     Attributes:
         name: of the figure in a row.
         heading: as the page names it.
-        places: decimals.
+        decimals: decimals.
         worst: which end is bad, and stands first: low or high values, those far from zero; None for text.
     """
 
     name: str
     heading: str
-    places: int = 0
+    decimals: int = 0
     worst: Literal["low", "high", "far"] | None = None
 
 
@@ -60,7 +60,7 @@ OF_CLIPS = (
 )
 """Figures that clips are listed with."""
 COLUMNS = tuple(
-    Column(name, figure.heading, figure.places, figure.worst)
+    Column(name, figure.heading, figure.decimals, figure.worst)
     for name, figure in ((name, FIGURES[name]) for name in OF_CLIPS)
 )
 READ = Column("hypothesis", "read as")
@@ -97,8 +97,8 @@ def offset_bars(offsets: Sequence[int]) -> list[Bar]:
     if not offsets:
         return []
     counts = Counter(offsets)
-    places = range(min(*offsets, -SHOWN_OFFSET), max(*offsets, SHOWN_OFFSET) + 1)
-    return bars((str(place), counts[place]) for place in places)
+    shown = range(min(*offsets, -SHOWN_OFFSET), max(*offsets, SHOWN_OFFSET) + 1)
+    return bars((str(offset), counts[offset]) for offset in shown)
 
 
 def marked_words(reference: str, hypothesis: str) -> list[tuple[str, bool]]:
@@ -116,7 +116,7 @@ def marked_words(reference: str, hypothesis: str) -> list[tuple[str, bool]]:
             i -= 1
         else:
             j -= 1
-    return [(word, place in right) for place, word in enumerate(b)]
+    return [(word, index in right) for index, word in enumerate(b)]
 
 
 def known(value: Any) -> Any:  # noqa: ANN401  # of a column of any type
@@ -134,7 +134,7 @@ def clip_row(score: Mapping[str, Any], corpus: str | None, method: str) -> dict[
     }
     for column in COLUMNS:
         value = known(rates.get(column.name, score.get(column.name)))
-        row[column.name] = None if value is None else round(float(value), column.places)
+        row[column.name] = None if value is None else round(float(value), column.decimals)
     row["reference"] = reference = known(score["reference"])
     for column in (READ, *READ_3):
         row[column.name] = hypothesis = known(score.get(column.name))

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 from synctalk.evaluation.folder import Scored
-from synctalk.evaluation.pairs import Matching
-from synctalk.evaluation.score import ClipScore
+from synctalk.evaluation.scores import ClipScore
+from synctalk.evaluation.videos.pairs import Matching
 from synctalk.report.page import clip_row, offset_bars, page_data, render_page
 from synctalk.tables.figures import FIGURES
 from synctalk.tables.table import WHY_TWO_PSNRS
@@ -46,14 +46,14 @@ def figure_rows(scored: Scored) -> list[Row]:
     """Means with 95 % intervals, one decimal more than a clip's figure has; FID is of all frames at once."""
     rows = []
     for name, figure in FIGURES.items():
-        places = figure.places + 1
+        decimals = figure.decimals + 1
         if name in scored.figures:
             f = scored.figures[name]
-            interval = f"{f.low:.{places}f} to {f.high:.{places}f}"
-            rows.append(Row(figure.heading, f"{f.value:.{places}f}", interval, str(f.n), figure.meaning))
+            interval = f"{f.low:.{decimals}f} to {f.high:.{decimals}f}"
+            rows.append(Row(figure.heading, f"{f.value:.{decimals}f}", interval, str(f.n), figure.meaning))
         if name == "frame_fid" and scored.fid is not None:
             meaning = f"{figure.meaning}: {scored.fid.n_frames} of each kind"
-            rows.append(Row(figure.heading, f"{scored.fid.value:.{places}f}", "", "", meaning))
+            rows.append(Row(figure.heading, f"{scored.fid.value:.{decimals}f}", "", "", meaning))
     return rows
 
 
@@ -126,16 +126,16 @@ def write_pages(scored: Scored, matching: Matching, setting: Mapping[str, Any], 
 
 
 def _clips(scores: Sequence[ClipScore], matching: Matching, out: Path) -> list[dict[str, Any]]:
-    """Clips of the gallery, with the way from the page to their videos."""
+    """Clips of the gallery, with the paths from the page to their videos."""
     pairs = {pair.id: pair for pair in matching.pairs}
     clips = []
     for score in scores:
         pair = pairs[score.id]
-        videos = {REAL: pair.reference, GENERATED: pair.generated}
-        takes = [
+        files = {REAL: pair.reference, GENERATED: pair.generated}
+        videos = [
             {"method": name, "file": quote(Path(os.path.relpath(path, out)).as_posix())}
-            for name, path in videos.items()
+            for name, path in files.items()
             if path is not None
         ]
-        clips.append({"id": score.id, "name": score.id, "transcript": score.reference, "takes": takes})
+        clips.append({"id": score.id, "name": score.id, "transcript": score.reference, "videos": videos})
     return clips

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from synctalk.checkpoints.typed import load_syncnet
 from synctalk.corpora.records import Clip, ClipTable, Rejected, iter_rows
 from synctalk.errors import ClipError, Reason, UserError
-from synctalk.evaluation.judges import judge_sync, sync_embeddings
+from synctalk.evaluation.judges.syncnet import judge_sync, sync_embeddings
 from synctalk.faces.crop import syncnet_crops
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features import mfcc, pcm_from
+from synctalk.features.syncnet_input import View, judge_pictures
 from synctalk.media import read_audio, read_video
 from synctalk.metrics.lse import LipSync
 from synctalk.models.sync_scorer import SyncScorer
@@ -30,7 +31,6 @@ from synctalk.shards.mosaic import decode_mosaic
 from synctalk.shards.records import CROP_SCHEMA, SCREENING_SCHEMA
 from synctalk.shards.screened import write_unscreened
 from synctalk.timebase import n_samples
-from synctalk.training.syncnet import View, judge_pictures
 
 STAGE = "screen"
 

@@ -1,4 +1,4 @@
-"""The net that screens, trained on the very crops and sound that it is to screen.
+"""The net that screens, trained on the very crops and audio that it is to screen.
 
 It knows no clip in advance to be in sync, and need not: most are, and a net of this size learns what most have in
 common before it learns the exceptions by heart.
@@ -17,17 +17,19 @@ from synctalk.corpora.records import Clip, ClipTable, iter_rows
 from synctalk.errors import UserError
 from synctalk.faces.extract import audio_origin_s
 from synctalk.features.extract import extract_features
+from synctalk.features.syncnet_input import View
 from synctalk.media import read_audio
 from synctalk.models.syncnet import SyncNet
 from synctalk.runtime.jobs import progress_bar
 from synctalk.runtime.parts import n_parts_in, part_path
 from synctalk.screening.params import NO_VIEW, STORED, ScreenerParams
+from synctalk.shards.cache import TRAIN_SPLITS, SampleCache
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, Crop, npy, row_to_crop
 from synctalk.shards.write import INDEX, write_shards
-from synctalk.training.data import TRAIN_SPLITS, SampleCache
+from synctalk.training.fit import fit
 from synctalk.training.loop import TrainState
-from synctalk.training.syncnet import View, train_syncnet
+from synctalk.training.syncnet import SyncNetTask
 
 SHARD_BYTES = 256_000_000
 _Candidate = tuple[int, str, Clip]
@@ -57,14 +59,14 @@ def chosen(source: Source, clip_frames: int, max_clips: int) -> list[_Candidate]
     """At most `max_clips` crops to train on, evenly spread over those of the training splits."""
     n_all = sum(1 for _ in _candidates(source, clip_frames))
     count = min(max_clips, n_all)
-    places = {number * n_all // count for number in range(count)}
-    return [row for place, row in enumerate(_candidates(source, clip_frames)) if place in places]
+    taken = {number * n_all // count for number in range(count)}
+    return [row for index, row in enumerate(_candidates(source, clip_frames)) if index in taken]
 
 
 def training_samples(
     source: Source, rows: list[_Candidate], view: View
 ) -> Iterator[tuple[Clip, Crop, dict[str, bytes]]]:
-    """Crops with the MFCC of the sound beside them, in their order, as shards take them, with no pictures but `view`.
+    """Crops with the MFCC of the audio beside them, in their order, as shards take them, with no pictures but `view`.
 
     Raises:
         UserError: the crops do not hold that view.
@@ -108,11 +110,11 @@ def train_screener(sources: Mapping[str, Source], params: ScreenerParams, folder
             shutil.rmtree(shards, ignore_errors=True)  # a run was killed while it packed
             rows = chosen(sources[name], net.clip_frames, params.max_clips)
             packing = training_samples(sources[name], rows, net.view)
-            bar = progress_bar(iterable=packing, total=len(rows), desc=f"sound of {name}", unit="clip")
+            bar = progress_bar(iterable=packing, total=len(rows), desc=f"audio of {name}", unit="clip")
             write_shards(shards, bar, max_bytes=SHARD_BYTES)
         packed.append(shards)
     torch.manual_seed(params.seed)
     model = SyncNet(net.model)
     samples = SampleCache(ShardSet(packed, TRAIN_SPLITS))
-    state = train_syncnet(model, samples, net, seed=params.seed, folder=folder)
+    state = fit(SyncNetTask(model, samples, net, seed=params.seed), folder=folder, label="screener")
     return model, state

@@ -22,11 +22,11 @@ def ordinal_alpha(units: Iterable[Sequence[int]]) -> float | None:
     pairable = [np.asarray(unit) for unit in units if len(unit) > 1]
     if not pairable:
         return None
-    values, places = np.unique(np.concatenate(pairable), return_inverse=True)
+    values, indices = np.unique(np.concatenate(pairable), return_inverse=True)
     coincidences = np.zeros((len(values), len(values)))
     start = 0
     for unit in pairable:
-        counts = np.bincount(places[start : start + len(unit)], minlength=len(values)).astype(float)
+        counts = np.bincount(indices[start : start + len(unit)], minlength=len(values)).astype(float)
         coincidences += (np.outer(counts, counts) - np.diag(counts)) / (len(unit) - 1)
         start += len(unit)
     totals = coincidences.sum(1)

@@ -1,6 +1,6 @@
 """Answers of raters: what a file of them must hold, and every way in which it may not.
 
-Nothing is dropped in silence: each thing that is wrong becomes a `Finding`, which says what was done about it.
+Nothing is dropped in silence: each thing that is wrong becomes a `AnswerFinding`, which says what was done about it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class AnswerFinding:
     """One thing that is wrong: with which file or rater, what, and what was done."""
 
     where: str
@@ -108,7 +108,7 @@ def refusal(answers: Answers, key: Key) -> tuple[Fault, str] | None:
     return None
 
 
-def read_files(paths: Sequence[Path], key: Key) -> tuple[dict[str, tuple[str, Answers]], list[Finding]]:
+def read_files(paths: Sequence[Path], key: Key) -> tuple[dict[str, tuple[str, Answers]], list[AnswerFinding]]:
     """Usable files: rater -> its name and content, of several of one rater the one that was saved last."""
     usable: dict[str, list[tuple[str, Answers]]] = defaultdict(list)
     findings = []
@@ -116,12 +116,14 @@ def read_files(paths: Sequence[Path], key: Key) -> tuple[dict[str, tuple[str, An
         try:
             answers = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            findings.append(Finding(path.name, Fault.UNREADABLE, f"no JSON ({type(error).__name__})", "file left out"))
+            findings.append(
+                AnswerFinding(path.name, Fault.UNREADABLE, f"no JSON ({type(error).__name__})", "file left out")
+            )
             continue
         if not well_formed(answers):
-            findings.append(Finding(path.name, Fault.UNREADABLE, "no file of answers", "file left out"))
+            findings.append(AnswerFinding(path.name, Fault.UNREADABLE, "no file of answers", "file left out"))
         elif wrong := refusal(answers, key):
-            findings.append(Finding(path.name, *wrong, "file left out"))
+            findings.append(AnswerFinding(path.name, *wrong, "file left out"))
         else:
             usable[answers["rater"]].append((path.name, answers))
     taken = {}
@@ -131,11 +133,11 @@ def read_files(paths: Sequence[Path], key: Key) -> tuple[dict[str, tuple[str, An
             if answers is not taken[rater][1]:
                 same = "the same scores" if answers["checksum"] == taken[rater][1]["checksum"] else "other scores"
                 detail = f"{rater} has answered in {taken[rater][0]} too, with {same}"
-                findings.append(Finding(name, Fault.DOUBLE_RATER, detail, "the file that was saved last counts"))
+                findings.append(AnswerFinding(name, Fault.DOUBLE_RATER, detail, "the file that was saved last counts"))
     return taken, findings
 
 
-def _scores(where: str, row: Mapping[str, Any]) -> tuple[dict[str, int], list[Finding]]:
+def _scores(where: str, row: Mapping[str, Any]) -> tuple[dict[str, int], list[AnswerFinding]]:
     """Scores of one answer that can be used."""
     low, high = SCALE
     scores, findings = {}, []
@@ -143,10 +145,10 @@ def _scores(where: str, row: Mapping[str, Any]) -> tuple[dict[str, int], list[Fi
         score = row.get(question.name)
         if score is None:
             detail = f"{row['video']} has no score of {question.name}"
-            findings.append(Finding(where, Fault.NO_SCORE, detail, "score left out"))
+            findings.append(AnswerFinding(where, Fault.NO_SCORE, detail, "score left out"))
         elif not isinstance(score, int) or isinstance(score, bool) or not low <= score <= high:
             detail = f"{row['video']} has {question.name} = {score!r}, not a whole number from {low} to {high}"
-            findings.append(Finding(where, Fault.OUT_OF_RANGE, detail, "score left out"))
+            findings.append(AnswerFinding(where, Fault.OUT_OF_RANGE, detail, "score left out"))
         else:
             scores[question.name] = score
     return scores, findings
@@ -156,7 +158,7 @@ def _number(value: Any) -> float:  # noqa: ANN401  # anything that JSON can say
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def rate(where: str, answers: Answers, key: Key) -> tuple[list[Rating], list[Finding]]:
+def rate(where: str, answers: Answers, key: Key) -> tuple[list[Rating], list[AnswerFinding]]:
     """Ratings of one usable file."""
     rater, findings = answers["rater"], []
     rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -164,29 +166,29 @@ def rate(where: str, answers: Answers, key: Key) -> tuple[list[Rating], list[Fin
         video = row["video"]
         if video not in key.videos:
             findings.append(
-                Finding(where, Fault.UNKNOWN_VIDEO, f"{video!r} is no video of this study", "answer left out")
+                AnswerFinding(where, Fault.UNKNOWN_VIDEO, f"{video!r} is no video of this study", "answer left out")
             )
         elif video not in key.raters[rater]:
             detail = f"{video} was given to other raters, not to {rater}"
-            findings.append(Finding(where, Fault.WRONG_RATER, detail, "answer left out"))
+            findings.append(AnswerFinding(where, Fault.WRONG_RATER, detail, "answer left out"))
         else:
             rows[video].append(row)
     ratings = []
     for video in key.raters[rater]:
         given = rows[video]
         if not given:
-            findings.append(Finding(where, Fault.MISSING_VIDEO, f"{video} is not answered", "the others count"))
+            findings.append(AnswerFinding(where, Fault.MISSING_VIDEO, f"{video} is not answered", "the others count"))
             continue
         if len(given) > 1:
             same = all(_said(row) == _said(given[0]) for row in given)
             effect = "counted once" if same else "all left out"
             detail = f"{video} is answered {len(given)} times, {'alike' if same else 'differently'}"
-            findings.append(Finding(where, Fault.DOUBLE_VIDEO, detail, effect))
+            findings.append(AnswerFinding(where, Fault.DOUBLE_VIDEO, detail, effect))
             if not same:
                 continue
         row = given[0]
         if row.get("failed") is True:
-            findings.append(Finding(where, Fault.NOT_PLAYED, f"{video} did not play", "no scores"))
+            findings.append(AnswerFinding(where, Fault.NOT_PLAYED, f"{video} did not play", "no scores"))
             continue
         scores, wrong = _scores(where, row)
         findings += wrong
@@ -197,13 +199,13 @@ def rate(where: str, answers: Answers, key: Key) -> tuple[list[Rating], list[Fin
     return ratings, findings
 
 
-def collect_ratings(paths: Sequence[Path], key: Key) -> tuple[list[Rating], list[Finding]]:
+def collect_ratings(paths: Sequence[Path], key: Key) -> tuple[list[Rating], list[AnswerFinding]]:
     """All ratings that can be used, in the order of raters and videos, and all that is wrong."""
     files, findings = read_files(paths, key)
     ratings = []
     for rater in key.raters:
         if rater not in files:
-            findings.append(Finding(rater, Fault.MISSING_RATER, "no file that can be used", "the others count"))
+            findings.append(AnswerFinding(rater, Fault.MISSING_RATER, "no file that can be used", "the others count"))
             continue
         found, wrong = rate(*files[rater], key)
         ratings += found

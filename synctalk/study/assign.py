@@ -22,7 +22,7 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Item:
-    """One video of the study: a clip as one method made it, or as it was filmed."""
+    """One video of the study: a clip as one method made it, or the real one."""
 
     method: str
     clip: str
@@ -53,7 +53,7 @@ def choose_items(clips: Mapping[str, set[str]], n_videos: int, seed: int) -> lis
             f"give --videos {len(common) * len(methods)} or less" if common else "name files alike in every folder",
         )
     rng = np.random.default_rng(seed)
-    chosen = [common[place] for place in rng.permutation(len(common))[:n_clips]]
+    chosen = [common[index] for index in rng.permutation(len(common))[:n_clips]]
     items = [Item(method, clip) for clip in chosen for method in rng.permutation(methods).tolist()]
     return items[:n_videos]
 
@@ -67,7 +67,7 @@ def _sums(groups: NDArray[np.int64], n_raters: int) -> csr_array:
 
 
 def share_out(items: Sequence[Item], n_raters: int, overlap: int, seed: int) -> list[list[int]]:
-    """Places in `items` that each rater rates, ascending: a random solution of these demands, by integer programming.
+    """Indices in `items` that each rater rates, ascending: a random solution of these demands, by integer programming.
 
     * each video has `overlap` raters;
     * raters have equally many videos, or differ by one;
@@ -120,7 +120,7 @@ def share_out(items: Sequence[Item], n_raters: int, overlap: int, seed: int) -> 
 
 
 def order_apart(clips: Sequence[str], rng: np.random.Generator) -> list[int]:
-    """A random order of a rater's videos in which no clip follows itself; places in `clips`.
+    """A random order of a rater's videos in which no clip follows itself; indices in `clips`.
 
     Raises:
         UserError: one clip is more than half of them.
@@ -138,4 +138,4 @@ def order_apart(clips: Sequence[str], rng: np.random.Generator) -> list[int]:
         order[[a, b]] = order[[b, a]]
         if len(repeats()) > len(before):
             order[[a, b]] = order[[b, a]]
-    return [int(place) for place in order]
+    return [int(index) for index in order]

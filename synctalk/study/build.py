@@ -20,10 +20,11 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from synctalk.errors import UserError
+from synctalk.evaluation.videos.pairs import videos_below
 from synctalk.runtime.jobs import map_ordered
 from synctalk.study.assign import Item, choose_items, order_apart, share_out
-from synctalk.study.footage import Filmed, Form, Source, film_clip, videos_below
 from synctalk.study.records import QUESTIONS, SCALE, Key, Origin, Shown, assignment_digest, opaque_name, write_key
+from synctalk.study.videos import Form, Source, StudyClip, write_clip
 
 PAGE, VIDEOS, STUDY = "index.html", "videos", "study.json"
 """What is handed out: the page, the folder of videos, and who rates which of them."""
@@ -36,7 +37,7 @@ CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What the user chose. `form` is that of all videos."""
 
     n_videos: int
@@ -54,30 +55,27 @@ class Built:
     notes: list[str] = field(default_factory=list)
 
 
-def own_sources(roles: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]:
-    """Videos that the pipeline made, and the real ones as its evaluation cuts them; clips are `<role>/<id>`.
+def own_sources(corpora: list[str]) -> tuple[dict[str, dict[str, Source]], Origin]:
+    """Videos that the pipeline made, and the real ones as its evaluation cuts them; clips are `<corpus>/<id>`.
 
     Raises:
         UserError: there is no params.yaml, or the pipeline has not run.
     """
-    from synctalk.corpora.params import CorpusParams
-    from synctalk.corpora.records import read_clips
-    from synctalk.evaluation.score import takes_of
-    from synctalk.params.read import entry_names, load_entry
-    from synctalk.shards.read import ShardSet
+    from synctalk.evaluation.videos.corpus import clip_videos
+    from synctalk.params.read import entry_names
+    from synctalk.shards.clips import load_test_clips
     from synctalk.tables.setting import load_setting
 
     setting, data = load_setting(), Path("data")
     sources: dict[str, dict[str, Source]] = {name: {} for name in ("ground_truth", *entry_names("methods"))}
-    for role in roles:
-        root = Path(load_entry("corpora", role, CorpusParams).root)
-        index = data / "index" / role / "clips.parquet"
-        if not index.is_file():
-            raise UserError(index, "is not there", "run `dvc repro`, or give folders by --method NAME=DIR")
-        clips, test = read_clips(index), ShardSet([data / "shards" / role], ["test"])
-        for method, takes in sources.items():
-            generated = None if method == "ground_truth" else data / "generated" / method / role
-            takes |= {f"{role}/{take.sample.row.id}": take for take in takes_of(root, clips, test, generated)}
+    for corpus in corpora:
+        index = data / "index"
+        if not (table := index / corpus / "clips.parquet").is_file():
+            raise UserError(table, "is not there", "run `dvc repro`, or give folders by --method NAME=DIR")
+        test = load_test_clips(corpus, index, data / "shards")
+        for method, videos in sources.items():
+            generated = None if method == "ground_truth" else data / "generated" / method / corpus
+            videos |= {f"{corpus}/{video.sample.row.id}": video for video in clip_videos(test, generated)}
     return sources, Origin(scale=setting.scale, synthetic=setting.synthetic)
 
 
@@ -87,28 +85,28 @@ def folder_sources(methods: Mapping[str, Path]) -> dict[str, dict[str, Source]]:
     Raises:
         UserError: as `videos_below`.
     """
-    return {name: videos_below(name, folder) for name, folder in methods.items()}
+    return {name: dict(videos_below(folder)) for name, folder in methods.items()}
 
 
 def rater_codes(secret: str, n_raters: int) -> list[str]:
-    """Codes such as `07-k3f`: a number to read, and three letters so that nobody takes another's by a slip."""
+    """Codes such as `07-k3f`: a number to read, and three letters so that nobody targets another's by a slip."""
     width = max(2, len(str(n_raters)))
     codes = []
     for number in range(1, n_raters + 1):
-        places = bytes.fromhex(opaque_name(secret, "rater", str(number)))
-        codes.append(f"{number:0{width}d}-" + "".join(CODE_LETTERS[byte % len(CODE_LETTERS)] for byte in places[:3]))
+        letters = bytes.fromhex(opaque_name(secret, "rater", str(number)))
+        codes.append(f"{number:0{width}d}-" + "".join(CODE_LETTERS[byte % len(CODE_LETTERS)] for byte in letters[:3]))
     return codes
 
 
-def make_key(items: list[Item], digests: Mapping[Item, str], secret: str, plan: Plan, origin: Origin) -> Key:
+def make_key(items: list[Item], digests: Mapping[Item, str], secret: str, plan: StudyPlan, origin: Origin) -> Key:
     """The key: names, raters and each rater's order; `digests` are those of the files."""
     names = {item: opaque_name(secret, item.method, item.clip) for item in items}
     rng = np.random.default_rng(plan.seed)
     raters = {}
     shares = share_out(items, plan.n_raters, plan.overlap, plan.seed)
     for code, share in zip(rater_codes(secret, plan.n_raters), shares, strict=True):
-        own = [items[place] for place in share]
-        raters[code] = tuple(names[own[place]] for place in order_apart([item.clip for item in own], rng))
+        own = [items[index] for index in share]
+        raters[code] = tuple(names[own[index]] for index in order_apart([item.clip for item in own], rng))
     videos = {name: Shown(item.method, item.clip, digests[item]) for item, name in names.items()}
     return Key(secret, plan.seed, plan.overlap, origin, dict(sorted(videos.items())), raters)
 
@@ -132,33 +130,33 @@ def render_page(study: Mapping[str, Any]) -> str:
     return environment.get_template("page.html").render(study=study)
 
 
-def notes_on(filmed: list[Filmed]) -> list[str]:
+def notes_on(written: list[StudyClip]) -> list[str]:
     """What might tell methods apart, or was cut: one line each."""
     notes = []
-    for clip in filmed:
+    for clip in written:
         if clip.n_cut:
             cut = ", ".join(f"{method} by {n}" for method, n in sorted(clip.n_cut.items()))
-            notes.append(f"{clip.clip}: cut to the shortest take, {clip.n_frames} frames ({cut})")
+            notes.append(f"{clip.clip}: cut to the shortest video, {clip.n_frames} frames ({cut})")
         if clip.sizes:
             sizes = ", ".join(f"{method} {w}x{h}" for method, (w, h) in sorted(clip.sizes.items()))
             notes.append(f"{clip.clip}: frames of unlike size, whose sharpness or margins raters may notice ({sizes})")
     return notes
 
 
-def film_items(
+def write_items(
     items: list[Item], sources: Mapping[str, Mapping[str, Source]], folder: Path, form: Form
-) -> tuple[dict[Item, Path], list[Filmed]]:
-    """Write every item to `folder`; items of one clip are filmed together, so that they get one length."""
-    takes: dict[str, dict[str, tuple[Source, Path]]] = defaultdict(dict)
+) -> tuple[dict[Item, Path], list[StudyClip]]:
+    """Write every item to `folder`; items of one clip are written together, so that they get one length."""
+    targets: dict[str, dict[str, tuple[Source, Path]]] = defaultdict(dict)
     paths = {}
     for number, item in enumerate(items):
         paths[item] = folder / f"{number}.mp4"
-        takes[item.clip][item.method] = sources[item.method][item.clip], paths[item]
-    return paths, list(map_ordered(partial(film_clip, form=form), list(takes.items()), label="film"))
+        targets[item.clip][item.method] = sources[item.method][item.clip], paths[item]
+    return paths, list(map_ordered(partial(write_clip, form=form), list(targets.items()), label="write videos"))
 
 
 def build_study(
-    sources: Mapping[str, Mapping[str, Source]], plan: Plan, origin: Origin, out: Path, key_path: Path
+    sources: Mapping[str, Mapping[str, Source]], plan: StudyPlan, origin: Origin, out: Path, key_path: Path
 ) -> Built:
     """Write the study to the folder `out`, its key to `key_path` and the raters' links beside the key.
 
@@ -176,7 +174,7 @@ def build_study(
     secret = secrets.token_hex(16)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        paths, filmed = film_items(items, sources, Path(scratch), plan.form)
+        paths, written = write_items(items, sources, Path(scratch), plan.form)
         digests = {item: hashlib.sha256(path.read_bytes()).hexdigest() for item, path in paths.items()}
         key = make_key(items, digests, secret, plan, origin)
         item_of = {opaque_name(secret, item.method, item.clip): item for item in items}
@@ -190,7 +188,7 @@ def build_study(
     write_links(links_path(key_path), key)
     for path in [*sorted(out.rglob("*")), out]:
         os.utime(path, (HANDED_OUT, HANDED_OUT))
-    return Built(key, notes_on(filmed))
+    return Built(key, notes_on(written))
 
 
 def links_path(key_path: Path) -> Path:

@@ -16,16 +16,16 @@ from synctalk.errors import UserError
 from synctalk.evaluation.bootstrap import N_RESAMPLES, Interval
 from synctalk.runtime.jobs import write_json
 from synctalk.study.agreement import ordinal_alpha
-from synctalk.study.answers import Finding, Rating, collect_ratings
+from synctalk.study.answers import AnswerFinding, Rating, collect_ratings
 from synctalk.study.records import QUESTIONS, Key, read_key
 from synctalk.tables.table import study_caption, study_table, to_csv, to_markdown
 
 
 def _moments(groups: Sequence[str], scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Count, sum and sum of squares of the scores of each group, [G, 3]."""
-    _, places = np.unique(np.asarray(groups), return_inverse=True)
+    _, indices = np.unique(np.asarray(groups), return_inverse=True)
     weights = (np.ones(len(scores)), scores, scores**2)
-    return np.stack([np.bincount(places, weight) for weight in weights], axis=1)
+    return np.stack([np.bincount(indices, weight) for weight in weights], axis=1)
 
 
 def _mean_and_deviation(moments: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -62,7 +62,7 @@ def rating_intervals(
     return mean, deviation
 
 
-def summarise(ratings: Sequence[Rating], findings: Sequence[Finding], key: Key) -> dict[str, Any]:
+def summarise(ratings: Sequence[Rating], findings: Sequence[AnswerFinding], key: Key) -> dict[str, Any]:
     """The summary that table 5 is made of: whose videos, how many, figures by method, agreement by question."""
     methods: dict[str, dict[str, Any]] = {}
     agreement = {}
@@ -119,7 +119,7 @@ def answer_files(given: Sequence[Path]) -> list[Path]:
     return paths
 
 
-def collect_study(answers: Sequence[Path], key_path: Path, out: Path) -> tuple[dict[str, Any], list[Finding]]:
+def collect_study(answers: Sequence[Path], key_path: Path, out: Path) -> tuple[dict[str, Any], list[AnswerFinding]]:
     """Check and merge answers; write summary.json, table5.csv, table5.md, ratings.csv and findings.csv to `out`.
 
     Raises:

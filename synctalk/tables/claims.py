@@ -240,7 +240,7 @@ def to_page(checked: Iterable[Checked], about: str) -> str:
         "wrapping kind that the paper has. A claim holds where the whole interval lies above 0, is contradicted where "
         "all of it lies below, and is not shown between; *on a par* holds where the interval reaches 0. Over fewer "
         f"than {MIN_CLIPS} clips there is no verdict: no sign test over so few reaches 95 %. {OF_ITSELF}\n",
-        "| claim | where | role | metric | better | worse | ours | clips | paper | verdict |",
+        "| claim | where | corpus | metric | better | worse | ours | clips | paper | verdict |",
         "|---|---|---|---|---|---|---:|---:|---:|---|",
     ]
     for row in rows:

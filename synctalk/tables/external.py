@@ -21,9 +21,9 @@ class ExternalParams:
     methods: tuple[str, ...]
     """Those that have rows in tables 1 and 4: the paper's figures, and "not run" until there are videos."""
     videos: dict[str, str]
-    """Method to the folder of its videos: `<role>/<id of a test clip>.mp4`, the id being the clip's path in its corpus
-    without suffix. A role without a folder is not run, and a clip without a video is listed. Each video shows the whole
-    clip in the clip's own picture size, and has its sound.
+    """Method to the folder of its videos: `<corpus>/<id of a test clip>.mp4`, the id being the clip's path in its
+    corpus without suffix. A corpus without a folder is not run, and a clip without a video is listed. Each video shows
+    the whole clip in the clip's own picture size, and has its audio.
     """
 
 

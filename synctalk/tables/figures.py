@@ -13,20 +13,20 @@ class Figure:
     Attributes:
         heading: with an arrow to the better side, where there is one.
         meaning: what it is, in one line; empty for those of the perceptual study, whose caption explains them.
-        places: decimals of one clip's, and of the tables beside the paper; means by `synctalk score` have one more.
+        decimals: decimals of one clip's, and of the tables beside the paper; means by `synctalk score` have one more.
         worst: which end is bad, and stands first in a table of clips: low or high values, or those far from zero.
     """
 
     heading: str
     meaning: str = ""
-    places: int = 2
+    decimals: int = 2
     worst: Literal["low", "high", "far"] = "low"
 
 
 FIGURES = {
-    "lse_c": Figure("LSE-C ↑", "SyncNet's confidence: how much the best shift of the sound stands out"),
+    "lse_c": Figure("LSE-C ↑", "SyncNet's confidence: how much the best shift of the audio stands out"),
     "lse_d": Figure("LSE-D ↓", "SyncNet's distance at the best shift", worst="high"),
-    "lse_c_other": Figure("LSE-C, other sound", "the same with the sound of another clip: what chance looks like"),
+    "lse_c_other": Figure("LSE-C, other audio", "the same with the audio of another clip: what chance looks like"),
     "n_windows": Figure("windows", "a clip, of five frames; LSE-C of clips under about 30 depends on their number", 0),
     "offset": Figure("offset", "best shift in frames; LSE cannot see it", 0, "far"),
     "offset_within_1": Figure("offset within 1", "share of clips whose best shift is at most one frame"),
@@ -45,8 +45,8 @@ FIGURES = {
     "frame_fid": Figure("frame FID ↓", "all whole frames at once, hence no interval", 3, "high"),
     "wer": Figure("WER % ↓", "word edits over words of all clips; lower case, punctuation kept", 1, "high"),
     "cer": Figure("CER % ↓", "character edits over characters of all clips", 1, "high"),
-    "wer1": Figure("WER1 % ↓", "of the first observer, on the role lrs2", 1, "high"),
-    "wer2": Figure("WER2 % ↓", "of the first observer, on the role lrs3", 1, "high"),
+    "wer1": Figure("WER1 % ↓", "of the first observer, on lrs2", 1, "high"),
+    "wer2": Figure("WER2 % ↓", "of the first observer, on lrs3", 1, "high"),
     "wer3": Figure("WER3 % ↓", "of the Conformer, which is told the true words before each", 1, "high"),
     "wer3_free": Figure("WER3, free % ↓", "of the Conformer, which goes by its own words", 1, "high"),
     "intelligibility_mean": Figure("INTL ↑"),

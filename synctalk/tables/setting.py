@@ -45,6 +45,6 @@ def load_setting() -> Setting:
     corpora, start = load("corpora", dict[str, Any]), load("start", dict[str, Any])
     return Setting(
         scale=load("scale", str),
-        synthetic=any(Path(corpora[role]["root"]).is_relative_to(SYNTHETIC) for role in TEST_CORPORA),
+        synthetic=any(Path(corpora[corpus]["root"]).is_relative_to(SYNTHETIC) for corpus in TEST_CORPORA),
         common_start=start["optim"]["steps"] > 0,
     )

@@ -25,7 +25,7 @@ OF_PICTURES = ("psnr", "psnr_uint8", "ssim")
 WER_1 = {"lrs2": "wer1", "lrs3": "wer2"}
 WER_3 = ("wer3", "wer3_free")
 METRICS_3 = ("lse_c", "psnr", "psnr_uint8", *WER_3)
-ROLES = {1: TEST_CORPORA, 3: ("lrs2",), 4: TEST_CORPORA}
+TABLE_CORPORA = {1: TEST_CORPORA, 3: ("lrs2",), 4: TEST_CORPORA}
 """Corpora that the tables of methods are of."""
 READERS_2 = ("av_hubert", "av_syncnet", "av_syncnet_conv", "conformer")
 STUDY_METRICS = tuple(
@@ -90,7 +90,7 @@ def table_rows_of(number: int, corpus: str, methods: Iterable[str], external: It
     rows = paper_table(number).methods(corpus if paper_table(number).has_corpora else None)
     if number == 3:
         return rows
-    of_paper = {row for table in ROLES for row in paper_table(table).methods()}
+    of_paper = {row for table in TABLE_CORPORA for row in paper_table(table).methods()}
     own = [name for name in map(paper_row, methods) if name not in of_paper]
     return list(dict.fromkeys([*rows, *external, *own]))
 
@@ -106,7 +106,7 @@ def method_table(number: int, results: Mapping[str, Intervals], external: Iterab
     paper, ours_of, outside = paper_table(number), {paper_row(name): name for name in results}, list(external)
     return [
         cell(corpus, row, metric, results.get(ours_of.get(row, ""), {}).get(corpus), paper, row)
-        for corpus in ROLES[number]
+        for corpus in TABLE_CORPORA[number]
         for row in table_rows_of(number, corpus, [name for name in results if name not in outside], outside)
         for metric in table_metrics(number, corpus)
     ]
@@ -169,17 +169,17 @@ def missing(one: Cell) -> str:
     return "–" if no_pictures or too_few_ratings else NOT_RUN
 
 
-def signed(value: float, places: int) -> str:
+def signed(value: float, decimals: int) -> str:
     """A difference with its sign."""
-    return f"{value:+.{places}f}".replace("-", "−")
+    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def show_ours(one: Cell) -> str:
     """Our figure with its interval: `8.12 [7.90, 8.30]`."""
     if one.ours is None:
         return missing(one)
-    places = FIGURES[one.metric].places
-    return f"{one.ours:.{places}f} [{one.low:.{places}f}, {one.high:.{places}f}]"
+    decimals = FIGURES[one.metric].decimals
+    return f"{one.ours:.{decimals}f} [{one.low:.{decimals}f}, {one.high:.{decimals}f}]"
 
 
 def show_paper(one: Cell) -> str:
@@ -188,7 +188,7 @@ def show_paper(one: Cell) -> str:
         return ""
     if one.difference is None:
         return f"{one.paper:g}"
-    return f"{one.paper:g}, {signed(one.difference, FIGURES[one.metric].places)}"
+    return f"{one.paper:g}, {signed(one.difference, FIGURES[one.metric].decimals)}"
 
 
 def show(one: Cell) -> str:
@@ -238,8 +238,8 @@ def to_markdown(cells: Sequence[Cell], caption: str) -> str:
 
 TITLES = {
     1: "Quality, synchronisation and intelligibility",
-    2: "Lip reading of AV-SyncNet on real video, LRS2 role",
-    3: "Ablations of SyncTalklip, LRS2 role",
+    2: "Lip reading of AV-SyncNet on real video, LRS2",
+    3: "Ablations of SyncTalklip, LRS2",
     4: "Variants of SyncTalklip",
 }
 

@@ -2,102 +2,70 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from synctalk.losses.adversarial import discriminator_loss, generator_loss
-from synctalk.models.discriminator import FaceDiscriminator
-from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.processes import leads, n_processes, sums
-from synctalk.training.step import share_of
-
-SURE = 0.02
-"""Mean distance from 0 and 1 within which the discriminator is sure."""
-PATIENCE = 50
-"""Steps in a row after which a duel counts as decided."""
-
-
-class Duel(nn.Module):
-    """Notices a discriminator that has won, so that its gradient teaches the generator nothing, or has lost.
-
-    The counts are buffers, so that a checkpoint holds them.
-
-    Attributes:
-        in_row: decided steps in a row, int64 [2]: won, lost.
-        times: how often each went on for `PATIENCE` steps, int64 [2].
-    """
-
-    in_row: Tensor
-    times: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("in_row", torch.zeros(2, dtype=torch.int64))
-        self.register_buffer("times", torch.zeros(2, dtype=torch.int64))
-
-    def note(self, real: Tensor, fake: Tensor) -> Literal["won", "lost"] | None:
-        """Take note of the probabilities of a step; the outcome, at the step that decides it.
-
-        It has won where it is sure of real and generated faces and right, and lost where it is sure and wrong about
-        either kind.
-        """
-        mean_real, mean_fake = float(real.detach().mean()), float(fake.detach().mean())
-        won = mean_real > 1 - SURE and mean_fake < SURE
-        lost = mean_real < SURE or mean_fake > 1 - SURE
-        self.in_row.copy_((self.in_row + 1) * torch.tensor([won, lost], device=self.in_row.device))
-        decided = self.in_row == PATIENCE
-        self.times.add_(decided)
-        return ("won" if decided[0] else "lost") if decided.any() else None
+from synctalk.runtime.device import torch_device
+from synctalk.training.fit import share_of
+from synctalk.training.generator_batches import TalkingFaceBatch
+from synctalk.training.methods import AdversaryParams
+from synctalk.training.optim import Optimizer
+from synctalk.training.processes import n_processes, sums
+from synctalk.training.terms import MadeFaces
 
 
 class Adversary:
-    """Usage, once a step: `judge(fake)` as a loss term of the generator, then `learn` from the same faces.
+    """Gives the term `adversarial` of each micro-batch; `learn`, once a step, updates it on the same faces.
 
     The generator is updated first, as in the peers. The discriminator's own gradient is cleared before its update (the
-    released code clears the generator's instead, so that the generator's gradient leaks into D), and `judge` leaves no
+    released code clears the generator's instead, so that the generator's gradient leaks into D), and the term leaves no
     gradient in it.
 
     Args:
-        discriminator: gives the probability that a face is real.
-        optim: of the discriminator.
-        form: `bce` or `printed`, see `losses.adversarial`.
+        discriminator: gives the probability that a face [N, 3, S, S] is real; is trained in place.
+        params: form, frames and optimiser.
+        steps: of the run.
+        micro_batches: of the generator, which share `params.frames`.
     """
 
-    def __init__(self, discriminator: FaceDiscriminator, optim: OptimParams, form: str) -> None:
-        self.discriminator = discriminator
-        self.optimizer = Optimizer(discriminator.parameters(), optim)
-        self.form = form
-        self.duel = Duel()
+    gives = frozenset({"adversarial"})
+    audio_kind = None
 
-    def judge(self, fake_faces: Tensor) -> Tensor:
-        """L_gen (eq. 8) of generated faces, with a gradient to them alone."""
+    def __init__(self, discriminator: nn.Module, params: AdversaryParams, steps: int, micro_batches: int = 1) -> None:
+        self.discriminator = discriminator.to(torch_device()).train()
+        self.optimizer = Optimizer(discriminator.parameters(), params.optim, steps)
+        self.form = params.form
+        self.n_frames = max(1, params.frames // (n_processes() * micro_batches)) if params.frames else None
+        self.pairs: list[tuple[Tensor, Tensor]] = []
+
+    def counts(self, batch: TalkingFaceBatch) -> dict[str, float | None]:
+        """Frames that it sees."""
+        return {"adversarial": len(batch.frame[: self.n_frames])}
+
+    def terms(self, made: MadeFaces, batch: TalkingFaceBatch, rng: torch.Generator) -> dict[str, Tensor]:
+        """L_gen (eq. 8) of frames that are drawn anew each step, with a gradient to the generated faces alone."""
+        drawn = torch.randperm(len(batch.frame), generator=rng)[: self.n_frames].to(made.faces.device)
+        fake_faces = made.faces[drawn]
+        self.pairs.append((made.target[drawn], fake_faces.detach()))
         self.discriminator.requires_grad_(False)
-        return generator_loss(fake=self.discriminator(fake_faces), form=self.form)
+        return {"adversarial": generator_loss(fake=self.discriminator(fake_faces), form=self.form)}
 
-    def learn(self, pairs: Sequence[tuple[Tensor, Tensor]], step: int) -> float:
-        """One update on real and generated faces, [N, 3, S, S] each, of every micro-batch; the loss L_disc (eq. 9)."""
+    def learn(self, step: int) -> dict[str, float]:
+        """One update on the real and generated faces of this step's micro-batches: L_disc (eq. 9); none, no update."""
+        if not self.pairs:
+            return {}
         self.discriminator.requires_grad_(True)
         self.optimizer.clear()
-        total = sums({"faces": sum(len(real) for real, _ in pairs)})["faces"]
+        total = sums({"faces": sum(len(real) for real, _ in self.pairs)})["faces"]
         mean = 0.0
-        judged = []
-        for real_faces, fake_faces in pairs:
+        for real_faces, fake_faces in self.pairs:
             with self.optimizer.autocast():
-                both = self.discriminator(torch.cat([real_faces, fake_faces.detach()]))
-            real, fake = both.chunk(2)
+                real, fake = self.discriminator(torch.cat([real_faces, fake_faces])).chunk(2)
             loss = discriminator_loss(real=real, fake=fake, form=self.form)
             share = share_of(len(real_faces), total)
             self.optimizer.backward(loss * (share * n_processes()))
             mean += float(loss.detach()) * share
-            judged.append((real.detach(), fake.detach()))
         self.optimizer.update(step)
-        outcome = self.duel.note(torch.cat([real for real, _ in judged]), torch.cat([fake for _, fake in judged]))
-        if outcome and leads():
-            what = f"the discriminator has {outcome}, sure of itself for {PATIENCE} steps"
-            tqdm.write(f"step {step}: {what}; another learning rate or adversarial weight may help", sys.stderr)
-        return sums({"loss": mean})["loss"]
+        self.pairs.clear()
+        return sums({"discriminator": mean})

@@ -23,12 +23,13 @@ from synctalk.checkpoints.typed import load_av_hubert
 from synctalk.corpora.records import read_table, write_table
 from synctalk.errors import UserError
 from synctalk.features.mfcc import add_deltas
+from synctalk.features.speech_batch import speech_batch
 from synctalk.models.av_hubert import AVHubert
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.jobs import progress_bar
+from synctalk.shards.cache import SampleCache
 from synctalk.timebase import FBANK_PER_FRAME
-from synctalk.training.data import SampleCache, speech_batch
 
 EXTRACT_CLIPS = 16
 """Clips encoded at a time."""

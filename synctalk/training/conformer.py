@@ -16,6 +16,7 @@ from torch import Tensor
 
 from synctalk.checkpoints.typed import load_conformer
 from synctalk.errors import UserError
+from synctalk.features.speech_batch import pad_stack
 from synctalk.features.tokens import Units
 from synctalk.losses.ctc import ctc_loss
 from synctalk.losses.lip_reading import lip_reading_loss
@@ -23,11 +24,11 @@ from synctalk.models.conformer import BLANK, Conformer, ConformerConfig
 from synctalk.models.lip_reader import LipReader
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
-from synctalk.training.data import SampleCache, batch_numbers, pad_stack
+from synctalk.shards.cache import SampleCache
+from synctalk.training.batches import batches_of
 from synctalk.training.finetune import frozen_features
-from synctalk.training.loop import TrainState, run_steps
-from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.step import training_step
+from synctalk.training.fit import Task, fit
+from synctalk.training.optim import OptimParams
 
 
 @section
@@ -36,7 +37,7 @@ class ConformerRecipe:
 
     corpora: tuple[str, ...]
     seed: int
-    """Added to the seed of the run, so that judge and supervisor share no chance."""
+    """Added to the seed of the run, so that judge and supervisor share no random numbers."""
     net: ConformerConfig
     """Without its front end and vocabulary, which are those of the other observer and of the pieces."""
     ctc_weight: float
@@ -87,7 +88,7 @@ def published_conformer(params: ConformerParams) -> TrainedConformer:
 
 
 @dataclass(frozen=True)
-class ReadingBatch:
+class ConformerBatch:
     """Clips as the frozen front end sees them, and their pieces.
 
     Attributes:
@@ -103,10 +104,6 @@ class ReadingBatch:
     target: Tensor
     n_pieces: Tensor
 
-    def counts(self) -> dict[str, float]:
-        """What each term is a mean over: pieces, and clips."""
-        return {"decoder": int(self.target.ne(BLANK).sum()), "ctc": len(self.n_frames)}
-
 
 def token_rows(tokens: Sequence[Sequence[int]], eos: int) -> tuple[Tensor, Tensor]:
     """Decoder inputs and targets int64 [B, S+1]: the end in front, and behind; padded with the end, and the blank."""
@@ -119,6 +116,75 @@ def token_rows(tokens: Sequence[Sequence[int]], eos: int) -> tuple[Tensor, Tenso
     return given, target
 
 
+class ConformerTask(Task[ConformerBatch]):
+    """The Conformer on clips with transcripts, through the other observer's frozen front end.
+
+    Args:
+        samples: clips with transcripts.
+        units: its pieces.
+        other: the observer whose front end it looks through.
+        recipe: sizes and optimisation.
+        crop: side of the video input, pixels.
+        seed: of the run, to which the recipe's is added.
+    """
+
+    model: Conformer
+
+    def __init__(
+        self, samples: SampleCache, units: Units, other: LipReader, recipe: ConformerRecipe, *, crop: int, seed: int
+    ) -> None:
+        self.recipe, self.optim, self.seed, self.device = recipe, recipe.optim, seed + recipe.seed, torch_device()
+        torch.manual_seed(self.seed)
+        front_end = other.encoder.w2v_model.feature_extractor_video.resnet
+        config = replace(recipe.net, front_end=other.config.encoder.front_end, vocabulary=units.vocabulary)
+        self.model = Conformer(config).to(self.device)
+        self.model.frontend.load_state_dict(front_end.state_dict())
+        self.model.frontend.requires_grad_(False).eval()
+        self.features = frozen_features(self.model.frontend, samples, crop)
+        self.tokens = [units.encode(row.transcript) for row in samples.shards.rows]
+        self.clips_of = batches_of(range(len(samples)), recipe.optim.batch_clips, self.seed)
+        self.weights = {"decoder": 1 - recipe.ctc_weight, "ctc": recipe.ctc_weight}
+
+    def collate(self, numbers: list[int], _: np.random.Generator) -> ConformerBatch:
+        pieces = [self.tokens[number] for number in numbers]
+        given, target = token_rows(pieces, self.model.config.eos)
+        return ConformerBatch(
+            video=pad_stack([self.features[number] for number in numbers]),
+            n_frames=torch.tensor([len(self.features[number]) for number in numbers]),
+            decoder_input=given,
+            target=target,
+            n_pieces=torch.tensor([len(row) for row in pieces]),
+        )
+
+    def counts(self, batch: ConformerBatch) -> dict[str, float]:
+        """Pieces, and clips."""
+        return {"decoder": int(batch.target.ne(BLANK).sum()), "ctc": len(batch.n_frames)}
+
+    def begin_step(self, step: int) -> None:
+        self.model.frontend.eval()
+
+    def losses(self, batch: ConformerBatch) -> dict[str, Tensor]:
+        n_frames, target = batch.n_frames.to(self.device), batch.target.to(self.device)
+        padding = torch.arange(batch.video.shape[1], device=self.device)[None] >= n_frames[:, None]
+        reading = self.model(batch.video.to(self.device), padding, batch.decoder_input.to(self.device))
+        return {
+            "decoder": lip_reading_loss(
+                logits=reading.logits,
+                target=target,
+                padding_index=BLANK,
+                smoothing=self.recipe.smoothing,
+                reduction="mean",
+            ),
+            "ctc": ctc_loss(
+                log_probs=reading.ctc_log_probs,
+                n_frames=n_frames,
+                pieces=target[:, :-1],
+                n_pieces=batch.n_pieces.to(self.device),
+                blank=BLANK,
+            ),
+        }
+
+
 def train_conformer(
     samples: SampleCache,
     units: Units,
@@ -129,77 +195,7 @@ def train_conformer(
     seed: int,
     folder: Path,
 ) -> TrainedConformer:
-    """Train a Conformer on `samples`.
-
-    Args:
-        samples: clips with transcripts.
-        units: its pieces.
-        other: the observer whose front end it looks through.
-        recipe: sizes and optimisation.
-        crop: side of the video input, pixels.
-        seed: of the run.
-        folder: scratch folder of the run.
-    """
-    seed += recipe.seed
-    torch.manual_seed(seed)
-    device = torch_device()
-    front_end = other.encoder.w2v_model.feature_extractor_video.resnet
-    config = replace(recipe.net, front_end=other.config.encoder.front_end, vocabulary=units.vocabulary)
-    model = Conformer(config).to(device)
-    model.frontend.load_state_dict(front_end.state_dict())
-    model.frontend.requires_grad_(False).eval()
-    kept = frozen_features(model.frontend, samples, crop)
-    tokens = [units.encode(row.transcript) for row in samples.shards.rows]
-    optimizer = Optimizer(model.parameters(), recipe.optim)
-    state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
-    weights = {"decoder": 1 - recipe.ctc_weight, "ctc": recipe.ctc_weight}
-
-    def collate(numbers: list[int], _: np.random.Generator) -> ReadingBatch:
-        pieces = [tokens[number] for number in numbers]
-        given, target = token_rows(pieces, config.eos)
-        return ReadingBatch(
-            video=pad_stack([kept[number] for number in numbers]),
-            n_frames=torch.tensor([len(kept[number]) for number in numbers]),
-            decoder_input=given,
-            target=target,
-            n_pieces=torch.tensor([len(row) for row in pieces]),
-        )
-
-    def losses(batch: ReadingBatch) -> dict[str, Tensor]:
-        n_frames, target = batch.n_frames.to(device), batch.target.to(device)
-        padding = torch.arange(batch.video.shape[1], device=device)[None] >= n_frames[:, None]
-        reading = model(batch.video.to(device), padding, batch.decoder_input.to(device))
-        return {
-            "decoder": lip_reading_loss(
-                logits=reading.logits,
-                target=target,
-                padding_index=BLANK,
-                smoothing=recipe.smoothing,
-                reduction="mean",
-            ),
-            "ctc": ctc_loss(
-                log_probs=reading.ctc_log_probs,
-                n_frames=n_frames,
-                pieces=target[:, :-1],
-                n_pieces=batch.n_pieces.to(device),
-                blank=BLANK,
-            ),
-        }
-
-    def train_step(step: int) -> dict[str, float]:
-        model.train()
-        model.frontend.eval()
-        numbers = batch_numbers(len(samples), recipe.optim.batch_clips, seed, step)
-        return training_step(
-            optimizer,
-            step,
-            numbers,
-            seed=seed,
-            collate=collate,
-            counts=ReadingBatch.counts,
-            losses=losses,
-            weights=weights,
-        )
-
-    run_steps(state, recipe.optim.steps, train_step, seed=seed, folder=folder, label="conformer")
-    return TrainedConformer(model.cpu().eval(), units, state.curves)
+    """Train a Conformer; arguments as of `ConformerTask`, and the scratch folder of the run."""
+    task = ConformerTask(samples, units, other, recipe, crop=crop, seed=seed)
+    state = fit(task, folder=folder, label="conformer")
+    return TrainedConformer(task.model, units, state.curves)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from synctalk.checkpoints.typed import kind_of, load_av_hubert, load_av_syncnet
+from synctalk.features.speech_batch import SpeechBatch, pad_stack, speech_batch
 from synctalk.features.tokens import Tokenizer
 from synctalk.losses.alignment import alignment_loss
 from synctalk.losses.ctc import ctc_loss
@@ -20,10 +21,10 @@ from synctalk.models.lip_reader import EOS, PAD, LipReaderConfig
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
 from synctalk.runtime.jobs import progress_bar
-from synctalk.training.data import SampleCache, SpeechBatch, batches, pad_stack, speech_batch
-from synctalk.training.loop import TrainState, run_steps
-from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.step import training_step
+from synctalk.shards.cache import SampleCache
+from synctalk.training.batches import batches
+from synctalk.training.fit import Task
+from synctalk.training.optim import OptimParams
 
 BLANK = PAD
 """The CTC head's blank: padding is no piece of any transcript."""
@@ -100,86 +101,92 @@ def frozen_features(front_end: nn.Module, samples: SampleCache, crop: int) -> li
     return features
 
 
-def finetune(
-    model: AVSyncNet,
-    samples: SampleCache,
-    tokenizer: Tokenizer,
-    params: FinetuneParams,
-    *,
-    crop: int,
-    seed: int,
-    folder: Path,
-    label: str,
-) -> TrainState:
-    """Train `model` in place by eq. 6. See `pretrain` for the arguments in common."""
-    device = torch_device()
-    model.to(device).train()
-    front_end = model.encoder.w2v_model.feature_extractor_video.resnet
-    kept: list[Tensor] = []
-    if params.freeze == "front_end":
-        front_end.requires_grad_(False).eval()
-        kept = front_end_features(model, samples, crop)
-    model.encoder.w2v_model.encoder.recompute = params.recompute
-    tuned = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
-    batch_of = batches(samples, params.optim.batch_clips, params.batch_frames, seed)
-    optimizer = Optimizer(model.parameters(), params.optim)
-    state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
-    weights = vars(params.weights)
+class FinetuneTask(Task[SpeechBatch]):
+    """A reader by eq. 6.
 
-    def collate(numbers: list[int], rng: np.random.Generator) -> SpeechBatch:
-        if not kept:
-            return speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, rng=rng)
-        batch = speech_batch(samples, numbers, crop=crop, tokenizer=tokenizer, with_video=False)
-        return replace(batch, video=pad_stack([kept[number] for number in numbers]))
+    Args:
+        model: is trained in place.
+        samples: clips with transcripts.
+        tokenizer: of the transcripts.
+        params: of this model.
+        crop: side of the video input, pixels.
+        seed: of batches, augmentation and dropout.
+    """
 
-    def counts(batch: SpeechBatch) -> dict[str, float]:
+    model: AVSyncNet
+
+    def __init__(
+        self,
+        model: AVSyncNet,
+        samples: SampleCache,
+        tokenizer: Tokenizer,
+        params: FinetuneParams,
+        *,
+        crop: int,
+        seed: int,
+    ) -> None:
+        self.device = torch_device()
+        self.model, self.samples, self.tokenizer = model.to(self.device), samples, tokenizer
+        self.params, self.optim, self.crop, self.seed = params, params.optim, crop, seed
+        self.weights = vars(params.weights)
+        self.clips_of = batches(samples, params.optim.batch_clips, params.batch_frames, seed)
+        self.front_end = model.encoder.w2v_model.feature_extractor_video.resnet
+        self.features: list[Tensor] = []
+        if params.freeze == "front_end":
+            self.front_end.requires_grad_(False).eval()
+            self.features = front_end_features(model, samples, crop)
+        model.encoder.w2v_model.encoder.recompute = params.recompute
+        self.tuned = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
+
+    def collate(self, numbers: list[int], rng: np.random.Generator) -> SpeechBatch:
+        if not self.features:
+            return speech_batch(self.samples, numbers, crop=self.crop, tokenizer=self.tokenizer, rng=rng)
+        batch = speech_batch(self.samples, numbers, crop=self.crop, tokenizer=self.tokenizer, with_video=False)
+        return replace(batch, video=pad_stack([self.features[number] for number in numbers]))
+
+    def counts(self, batch: SpeechBatch) -> dict[str, float]:
         pieces, clips, frames = int(batch.target.ne(PAD).sum()), len(batch.numbers), int(batch.n_frames.sum())
         return {"lip_reading": pieces, "audio_lip_reading": pieces, "ctc": clips, "alignment": frames}
 
-    def read(batch: SpeechBatch, audio: Tensor | None, video: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def begin_step(self, step: int) -> None:
+        frozen = step < self.params.freeze_steps
+        self.front_end.train(not frozen and self.params.freeze == "none")
+        for parameter in self.tuned:
+            parameter.requires_grad_(not frozen)
+
+    def losses(self, batch: SpeechBatch) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        f_video, terms["lip_reading"], terms["ctc"] = self._read(batch, None, batch.video.to(self.device))
+        if self.weights["alignment"] or self.weights["audio_lip_reading"]:
+            f_audio, terms["audio_lip_reading"], audio_ctc = self._read(batch, batch.audio.to(self.device), None)
+            terms["ctc"] = terms["ctc"] + self.weights["audio_lip_reading"] * audio_ctc
+            terms["alignment"] = alignment_loss(
+                audio=self.model.comparable(f_audio),
+                video=self.model.comparable(f_video),
+                padding=batch.padding.to(self.device),
+                temperature=self.params.temperature,
+            )
+        return terms
+
+    def end(self) -> None:
+        for parameter in self.tuned:
+            parameter.requires_grad_()
+
+    def _read(self, batch: SpeechBatch, audio: Tensor | None, video: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Encoding, decoder loss and CTC loss of one modality."""
-        target = batch.target.to(device)
-        reading = model(audio, video, batch.padding.to(device), batch.decoder_input.to(device))
+        target = batch.target.to(self.device)
+        reading = self.model(audio, video, batch.padding.to(self.device), batch.decoder_input.to(self.device))
         decoder = lip_reading_loss(
-            logits=reading.logits, target=target, padding_index=PAD, smoothing=params.smoothing, reduction="mean"
+            logits=reading.logits, target=target, padding_index=PAD, smoothing=self.params.smoothing, reduction="mean"
         )
-        ctc = torch.zeros((), device=device)
+        ctc = torch.zeros((), device=self.device)
         if reading.ctc_logits is not None:
             pieces = target.masked_fill(target == EOS, PAD)
             ctc = ctc_loss(
                 log_probs=reading.ctc_logits.float().log_softmax(-1),
-                n_frames=batch.n_frames.to(device),
+                n_frames=batch.n_frames.to(self.device),
                 pieces=pieces,
                 n_pieces=pieces.ne(PAD).sum(1),
                 blank=BLANK,
             )
         return reading.encoder_out, decoder, ctc
-
-    def losses(batch: SpeechBatch) -> dict[str, Tensor]:
-        terms: dict[str, Tensor] = {}
-        f_video, terms["lip_reading"], terms["ctc"] = read(batch, None, batch.video.to(device))
-        if weights["alignment"] or weights["audio_lip_reading"]:
-            f_audio, terms["audio_lip_reading"], audio_ctc = read(batch, batch.audio.to(device), None)
-            terms["ctc"] = terms["ctc"] + weights["audio_lip_reading"] * audio_ctc
-            terms["alignment"] = alignment_loss(
-                audio=model.comparable(f_audio),
-                video=model.comparable(f_video),
-                padding=batch.padding.to(device),
-                temperature=params.temperature,
-            )
-        return terms
-
-    def train_step(step: int) -> dict[str, float]:
-        frozen = step < params.freeze_steps
-        front_end.train(not frozen and params.freeze == "none")
-        for parameter in tuned:
-            parameter.requires_grad_(not frozen)
-        return training_step(
-            optimizer, step, batch_of(step), seed=seed, collate=collate, counts=counts, losses=losses, weights=weights
-        )
-
-    run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
-    for parameter in tuned:
-        parameter.requires_grad_()
-    model.cpu().eval()
-    return state

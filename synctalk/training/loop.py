@@ -1,8 +1,8 @@
 """The training loop: steps by number, resumable after kill -9 with the same weights to the bit (same machine and
 threads).
 
-A step is a pure function of the state and its number: chance is reseeded from (seed, step), and batches are drawn
-from (seed, step) too, so a checkpoint holds the step, the weights and the optimisers, and nothing else.
+A step is a pure function of the state and its number: random numbers are reseeded from (seed, step), and batches are
+drawn from (seed, step) too, so a checkpoint holds the step, the weights and the optimisers, and nothing else.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TrainState:
         step: steps done.
         curves: rows of (step, name, value) for the plots.
         faults: steps so far with a loss or gradient that was not finite.
-        faults_in_row: those since the last sound step.
+        faults_in_row: those since the last finite step.
     """
 
     modules: Mapping[str, nn.Module]
@@ -148,7 +148,6 @@ def run_steps(
     folder: Path,
     label: str,
     log_every: int = 10,
-    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train until `n_steps` steps are done, going on from `folder/checkpoint.pt` where there is one.
 
@@ -160,7 +159,6 @@ def run_steps(
         folder: scratch folder of the run.
         label: of the progress bar.
         log_every: steps between rows of the curves; a step that was validated has its own.
-        is_over: asked before every step; true ends the run early.
 
     Raises:
         UserError: losses or gradients were not finite for `MAX_FAULTS` steps in a row, see `note_faults`.
@@ -172,7 +170,7 @@ def run_steps(
     saved_at = time.monotonic()
     shown = {"total": n_steps, "initial": state.step, "desc": label, "unit": "step", "disable": not leads()}
     with progress_bar(**shown) as bar, repeatable():
-        while state.step < n_steps and not is_over():
+        while state.step < n_steps:
             torch.manual_seed(step_seed(seed, state.step, rank()))
             scalars = train_step(state.step)
             mean_statistics(state.modules.values())

@@ -5,23 +5,22 @@ Trained here, it has its own seed, sizes, clusters and pre-training; or it is a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from synctalk.checkpoints.tokenizer import read_tokenizer
-from synctalk.checkpoints.typed import load_published_lip_reader
-from synctalk.errors import UserError
+from synctalk.checkpoints.observer import Observer
 from synctalk.features.tokens import Tokenizer
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AVSyncNet
-from synctalk.models.lip_reader import UNK, LipReader, LipReaderConfig
+from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.params.section import section
+from synctalk.shards.cache import SampleCache
 from synctalk.training.clusters import cluster_frames, mfcc_features
-from synctalk.training.data import SampleCache
-from synctalk.training.finetune import FinetuneParams, finetune
-from synctalk.training.pretrain import PretrainParams, iteration_config, pretrain
+from synctalk.training.finetune import FinetuneParams, FinetuneTask
+from synctalk.training.fit import fit
+from synctalk.training.pretrain import PretrainParams, PretrainTask, iteration_config
 
 
 @section
@@ -30,7 +29,7 @@ class ObserverRecipe:
 
     corpora: tuple[str, ...]
     seed: int
-    """Added to the seed of the run, so that judge and supervisor share no chance."""
+    """Added to the seed of the run, so that judge and supervisor share no random numbers."""
     reader: LipReaderConfig
     pretrain: PretrainParams
     finetune: FinetuneParams
@@ -45,32 +44,10 @@ class ObserverParams:
     recipe: ObserverRecipe | None
 
 
-@dataclass(frozen=True)
-class Observer:
-    """The reader in eval mode, the word pieces that it writes, and the learning curves of its training."""
-
-    model: LipReader
-    tokenizer: Tokenizer
-    curves: list[tuple[int, str, float]]
-
-
-def published_observer(path: Path) -> Observer:
-    """An observer from a published fine-tuned AV-HuBERT file, whose word pieces are inside it.
-
-    Raises:
-        UserError: the file is missing or damaged, of another kind, or holds no word pieces, or others than it numbers.
-    """
-    model, stored = load_published_lip_reader(path), read_tokenizer(path)
-    tokenizer = Tokenizer(stored.sentencepiece)
-    if tokenizer.pieces() != stored.pieces[UNK + 1 :]:
-        raise UserError(path, "numbers its word pieces otherwise than its SentencePiece model", "take another file")
-    return Observer(model, tokenizer, [])
-
-
 def train_observer(
     samples: SampleCache, tokenizer: Tokenizer, params: ObserverRecipe, *, crop: int, seed: int, folder: Path
 ) -> Observer:
-    """Cluster, pre-train and fine-tune an observer on `samples`; see `pretrain` for the other arguments."""
+    """Cluster, pre-train and fine-tune an observer on `samples`; see the tasks for the other arguments."""
     seed += params.seed
     torch.manual_seed(seed)
     clusters = cluster_frames(mfcc_features(samples), params.pretrain.clusters, seed)
@@ -78,25 +55,15 @@ def train_observer(
     encoder = AVHubert(iteration_config(config.encoder, params.pretrain, len(clusters.centroids)))
     for part in ("pretrain", "finetune"):
         (folder / part).mkdir(exist_ok=True)
-    first = pretrain(
-        encoder,
-        samples,
-        clusters.labels,
-        params.pretrain,
-        crop=crop,
-        seed=seed,
+    first = fit(
+        PretrainTask(encoder, samples, clusters.labels, params.pretrain, crop=crop, seed=seed),
         folder=folder / "pretrain",
         label="observer: pretrain",
     )
     model = AVSyncNet(config, params.finetune.alignment)
     model.encoder.w2v_model.load_state_dict(encoder.backbone_state())
-    second = finetune(
-        model,
-        samples,
-        tokenizer,
-        params.finetune,
-        crop=crop,
-        seed=seed,
+    second = fit(
+        FinetuneTask(model, samples, tokenizer, params.finetune, crop=crop, seed=seed),
         folder=folder / "finetune",
         label="observer: finetune",
     )

@@ -14,46 +14,53 @@ from synctalk.training.processes import mean_gradients
 
 
 @section
-class OptimParams:
+class AdamParams:
     """Adam and its schedule: linear warm-up, the peak held, then decay to `final_lr_ratio` of it over the steps that
     remain.
 
-    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there.
+    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there. The defaults are
+    torch's, at a constant rate.
     """
 
-    steps: int
-    batch_clips: int
     lr: float
     """Peak learning rate."""
-    warmup_steps: int
-    hold_steps: int
+    warmup_steps: int = 0
+    hold_steps: int = 0
     """Steps at the peak after the warm-up."""
-    decay: Literal["none", "linear", "cosine", "exponential"]
-    final_lr_ratio: float
-    beta1: float
-    beta2: float
-    eps: float
+    decay: Literal["none", "linear", "cosine", "exponential"] = "none"
+    final_lr_ratio: float = 1.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
     """Added to the root of the second moment. torch: 1e-8; AV-HuBERT's pre-training: 1e-6."""
-    weight_decay: float
+    weight_decay: float = 0.0
     """Decoupled (AdamW)."""
-    clip_norm: float
+    clip_norm: float = 0.0
     """Largest norm of the whole gradient; 0 = no limit."""
-    micro_batches: int
-    """Parts that each process goes through its share of a batch in, one after the other: less memory, more time."""
-    precision: Literal["float32", "bfloat16", "float16"]
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of matrix products and convolutions; weights, moments and losses are in float32. Half precision scales the loss
     so that small gradients do not vanish.
     """
 
 
-def lr_factor(params: OptimParams, step: int) -> float:
-    """Share of the peak learning rate at `step` (0-based), 0..1."""
+@section
+class OptimParams(AdamParams):
+    """Adam, and the steps and batches of a run."""
+
+    steps: int
+    batch_clips: int
+    micro_batches: int = 1
+    """Parts that each process goes through its share of a batch in, one after the other: less memory, more time."""
+
+
+def lr_factor(params: AdamParams, step: int, steps: int) -> float:
+    """Share of the peak learning rate at `step` (0-based) of `steps`, 0..1."""
     if step < params.warmup_steps:
         return (step + 1) / params.warmup_steps
     begin = params.warmup_steps + params.hold_steps
     if params.decay == "none" or step < begin:
         return 1.0
-    done = (step - begin) / max(1, params.steps - begin)
+    done = (step - begin) / max(1, steps - begin)
     if params.decay == "exponential":
         return float(params.final_lr_ratio**done)
     remaining = 1 - done if params.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done))
@@ -61,7 +68,7 @@ def lr_factor(params: OptimParams, step: int) -> float:
 
 
 class Optimizer:
-    """AdamW over `parameters`, with gradient clipping, stepping along the schedule of `params`.
+    """AdamW over `parameters`, with gradient clipping, stepping along the schedule of `params` over `steps`.
 
     A step is `clear`, `backward` of any number of losses, `update`. A gradient whose norm is not finite changes neither
     weights nor moments, which one NaN would spoil for good.
@@ -70,8 +77,8 @@ class Optimizer:
         norm: of the last gradient, before clipping; `run_steps` names it where it is not finite.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], params: OptimParams) -> None:
-        self.params = params
+    def __init__(self, parameters: Iterable[nn.Parameter], params: AdamParams, steps: int) -> None:
+        self.params, self.steps = params, steps
         self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
         self.adam = torch.optim.AdamW(
             self.parameters,
@@ -107,12 +114,12 @@ class Optimizer:
         self.scaler.unscale_(self.adam)
         self.norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.params.clip_norm or math.inf))
         for group in self.adam.param_groups:
-            group["lr"] = self.params.lr * lr_factor(self.params, step)
-        sound, scale = math.isfinite(self.norm), self.scaler.get_scale()
-        if sound:
+            group["lr"] = self.params.lr * lr_factor(self.params, step, self.steps)
+        finite, scale = math.isfinite(self.norm), self.scaler.get_scale()
+        if finite:
             self.scaler.step(self.adam)
         self.scaler.update()
-        if not sound and self.scaler.get_scale() < scale and scale > 1:
+        if not finite and self.scaler.get_scale() < scale and scale > 1:
             self.norm = 0.0
         return self.norm
 

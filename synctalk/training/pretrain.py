@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synctalk.checkpoints.typed import load_av_hubert
+from synctalk.features.speech_batch import NoiseParams, SpeechBatch, pad_stack, speech_batch
 from synctalk.losses.masked_prediction import masked_prediction_loss
 from synctalk.models.av_hubert import AVHubert, AVHubertConfig
 from synctalk.models.masking import SpanMasks, draw_span_masks
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
+from synctalk.shards.cache import SampleCache
+from synctalk.training.batches import batches
 from synctalk.training.clusters import ClusterParams
-from synctalk.training.data import NoiseParams, SampleCache, SpeechBatch, batches, pad_stack, speech_batch
-from synctalk.training.loop import TrainState, run_steps
-from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.step import training_step
+from synctalk.training.fit import Task
+from synctalk.training.optim import OptimParams
 
 LABEL_OFFSET = 4
 """The released label dictionaries begin with four special symbols; cluster k has row k + 4."""
@@ -77,57 +78,46 @@ class MaskedBatch:
     masks: SpanMasks
     target: Tensor
 
-    def counts(self) -> dict[str, float]:
-        """Frames that each term is a mean over; the penalty's counts padding, as the peer's does."""
-        frames = int(self.speech.n_frames.sum())
-        masked = int((self.masks.union & ~self.speech.padding).sum())
-        return {
-            "masked_prediction": masked,
-            "unmasked_prediction": frames - masked,
-            "feature_penalty": self.speech.padding.numel(),
-            "accuracy": frames,
-        }
 
-
-def pretrain(
-    model: AVHubert,
-    samples: SampleCache,
-    labels: Sequence[NDArray[np.int64]],
-    params: PretrainParams,
-    *,
-    crop: int,
-    seed: int,
-    folder: Path,
-    label: str,
-) -> TrainState:
-    """Train `model` in place on whole clips and their frame labels.
+class PretrainTask(Task[MaskedBatch]):
+    """AV-HuBERT on whole clips and their frame labels.
 
     Args:
-        model: with its pre-training head.
+        model: with its pre-training head; is trained in place.
         samples: clips.
         labels: cluster of each frame, int64 [T] a sample, in the order of `samples`.
         params: of this iteration.
         crop: side of the video input, pixels.
         seed: of batches, masks, augmentation and dropout.
-        folder: scratch, for the checkpoint.
-        label: of the progress bar.
     """
-    device = torch_device()
-    model.to(device).train()
-    model.encoder.recompute = params.recompute
-    weights = {
-        "masked_prediction": 1.0,
-        "unmasked_prediction": params.alpha,
-        "feature_penalty": params.feature_penalty,
-        "accuracy": 0.0,
-    }
-    optimizer = Optimizer(model.parameters(), params.optim)
-    state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
-    batch_of = batches(samples, params.optim.batch_clips, params.batch_frames, seed)
-    targets = [torch.from_numpy(row) + LABEL_OFFSET for row in labels]
 
-    def collate(numbers: list[int], rng: np.random.Generator) -> MaskedBatch:
-        speech = speech_batch(samples, numbers, crop=crop, rng=rng, noise=params.noise)
+    model: AVHubert
+
+    def __init__(
+        self,
+        model: AVHubert,
+        samples: SampleCache,
+        labels: Sequence[NDArray[np.int64]],
+        params: PretrainParams,
+        *,
+        crop: int,
+        seed: int,
+    ) -> None:
+        self.model, self.samples, self.params, self.optim = model, samples, params, params.optim
+        self.crop, self.seed, self.device = crop, seed, torch_device()
+        model.encoder.recompute = params.recompute
+        self.weights = {
+            "masked_prediction": 1.0,
+            "unmasked_prediction": params.alpha,
+            "feature_penalty": params.feature_penalty,
+            "accuracy": 0.0,
+        }
+        self.clips_of = batches(samples, params.optim.batch_clips, params.batch_frames, seed)
+        self.targets = [torch.from_numpy(row) + LABEL_OFFSET for row in labels]
+
+    def collate(self, numbers: list[int], rng: np.random.Generator) -> MaskedBatch:
+        params = self.params
+        speech = speech_batch(self.samples, numbers, crop=self.crop, rng=rng, noise=params.noise)
         masks = draw_span_masks(
             speech.n_frames.numpy(),
             speech.padding.shape[1],
@@ -135,11 +125,23 @@ def pretrain(
             video=(params.video_mask_prob, params.video_mask_length),
             rng=rng,
         )
-        return MaskedBatch(speech, masks, pad_stack([targets[number] for number in numbers]))
+        return MaskedBatch(speech, masks, pad_stack([self.targets[number] for number in numbers]))
 
-    def losses(batch: MaskedBatch) -> dict[str, Tensor]:
-        speech, target, padding = batch.speech, batch.target.to(device), batch.speech.padding.to(device)
-        prediction = model(speech.audio.to(device), speech.video.to(device), padding, batch.masks.to(device))
+    def counts(self, batch: MaskedBatch) -> dict[str, float]:
+        """Frames; the penalty's count padding, as the peer's do."""
+        frames = int(batch.speech.n_frames.sum())
+        masked = int((batch.masks.union & ~batch.speech.padding).sum())
+        return {
+            "masked_prediction": masked,
+            "unmasked_prediction": frames - masked,
+            "feature_penalty": batch.speech.padding.numel(),
+            "accuracy": frames,
+        }
+
+    def losses(self, batch: MaskedBatch) -> dict[str, Tensor]:
+        device, speech = self.device, batch.speech
+        target, padding = batch.target.to(device), speech.padding.to(device)
+        prediction = self.model(speech.audio.to(device), speech.video.to(device), padding, batch.masks.to(device))
         loss = masked_prediction_loss(
             logits=prediction.logits, labels=target, masked=prediction.masked, padding=padding
         )
@@ -150,22 +152,6 @@ def pretrain(
             "feature_penalty": prediction.feature_penalty,
             "accuracy": right.sum() / (~padding).sum(),
         }
-
-    def train_step(step: int) -> dict[str, float]:
-        return training_step(
-            optimizer,
-            step,
-            batch_of(step),
-            seed=seed,
-            collate=collate,
-            counts=MaskedBatch.counts,
-            losses=losses,
-            weights=weights,
-        )
-
-    run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label=label)
-    model.cpu().eval()
-    return state
 
 
 def iteration_config(config: AVHubertConfig, params: PretrainParams, n_clusters: int) -> AVHubertConfig:

@@ -17,8 +17,8 @@ from synctalk.checkpoints.typed import load_av_hubert
 from synctalk.corpora.phones import PhoneRow, frame_phones
 from synctalk.metrics.units import UnitQuality, unit_quality
 from synctalk.params.section import section
+from synctalk.shards.cache import SampleCache
 from synctalk.training.clusters import ClusterParams, Clusters, cluster_frames, layer_features, mfcc_features
-from synctalk.training.data import SampleCache
 from synctalk.training.pretrain import PretrainParams
 
 PROBE_COLUMNS = ["units", "n_units", "used", *UnitQuality.__dataclass_fields__]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,18 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synctalk.features.syncnet_input import View, judge_pictures, stored_pictures
 from synctalk.losses.offset import offset_loss
 from synctalk.models.syncnet import LIP_WINDOW, SyncNet, SyncNetConfig, audio_windows
 from synctalk.params.section import section
 from synctalk.runtime.device import torch_device
+from synctalk.shards.cache import SampleCache, long_enough
 from synctalk.shards.read import Sample
 from synctalk.timebase import FBANK_PER_FRAME
-from synctalk.training.data import SampleCache, batch_numbers, long_enough
-from synctalk.training.loop import TrainState, run_steps
-from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.step import training_step
+from synctalk.training.batches import batches_of
+from synctalk.training.fit import Task
+from synctalk.training.optim import OptimParams
 
-View = Literal["frame", "face", "tracked", "mouth"]
 MIN_BLUR = 0.4
 """Blurs of a smaller sigma, pixels, are left out."""
 
@@ -45,38 +44,7 @@ class SyncNetParams:
     max_shift: int
     """Shifts that compete in training, frames."""
     augment: bool
-    """Vary place, size, light and noise of pictures and sound, so that the judge carries over to other footage."""
-
-
-def judge_pictures(pictures: NDArray[np.uint8], config: SyncNetConfig) -> NDArray[np.uint8]:
-    """Pictures as the judge sees them: resized to its image size, BGR or grey, channels first.
-
-    Args:
-        pictures: RGB uint8 [T, H, W, 3] or grey uint8 [T, H, W].
-        config: says size and channels.
-
-    Returns:
-        uint8 [T, C, S, S], C = 3 (BGR) or 1.
-    """
-    size = (config.image_size, config.image_size)
-    if pictures.ndim == 4 and config.in_channels == 1:
-        pictures = np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
-    if pictures.shape[1:3] != size:
-        pictures = np.stack([cv2.resize(picture, size) for picture in pictures])
-    if pictures.ndim == 3:
-        return np.ascontiguousarray(pictures[:, None])
-    return np.ascontiguousarray(pictures[..., ::-1].transpose(0, 3, 1, 2))
-
-
-def stored_pictures(sample: Sample, view: View) -> NDArray[np.uint8]:
-    """The pictures of a shard sample that a view is made of.
-
-    Raises:
-        ValueError: whole frames are not in shards.
-    """
-    if view in ("frame", "tracked"):
-        raise ValueError("syncnet.view: whole frames are not in shards; give a checkpoint, or train on face or mouth")
-    return sample.mouth if view == "mouth" else sample.faces
+    """Vary position, size, light and noise of pictures and audio, so that the judge carries over to other footage."""
 
 
 def vary_pictures(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -103,7 +71,7 @@ def vary_pictures(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDAr
     return np.clip(varied, 0, 255).astype(np.uint8)
 
 
-def vary_sound(mfcc: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def vary_audio(mfcc: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """MFCC [13, n] with another channel (a constant a cepstrum), another level and some noise."""
     channel = rng.standard_normal((len(mfcc), 1)) * np.array([2.0] + [4.0] * (len(mfcc) - 1))[:, None]
     noise = rng.uniform(0, 2.5) * rng.standard_normal(mfcc.shape)
@@ -118,50 +86,47 @@ def _cut(sample: Sample, params: SyncNetParams, rng: np.random.Generator) -> tup
     pictures = stored_pictures(sample, params.view)[start:stop]
     mfcc = sample.mfcc[:, start * FBANK_PER_FRAME : stop * FBANK_PER_FRAME]
     if params.augment:
-        pictures, mfcc = vary_pictures(pictures, rng), vary_sound(mfcc, rng)
+        pictures, mfcc = vary_pictures(pictures, rng), vary_audio(mfcc, rng)
     seen = judge_pictures(pictures, params.model)
     return torch.from_numpy(seen).transpose(0, 1).float(), torch.from_numpy(mfcc)
 
 
-def train_syncnet(
-    model: SyncNet, samples: SampleCache, params: SyncNetParams, *, seed: int, folder: Path
-) -> TrainState:
-    """Train the judge in place. `seed` draws batches and stretches, `folder` is scratch for the checkpoint.
+@dataclass(frozen=True)
+class SyncNetBatch:
+    """Stretches of L frames: pictures [B, C, L, S, S], 0..255, and MFCC [B, 13, 4 L]."""
+
+    pictures: Tensor
+    mfcc: Tensor
+
+
+class SyncNetTask(Task[SyncNetBatch]):
+    """The judge on stretches of real clips.
 
     Raises:
         UserError: all clips are shorter than a stretch.
     """
-    device = torch_device()
-    model.to(device).train()
-    optimizer = Optimizer(model.parameters(), params.optim)
-    state = TrainState(modules={"model": model}, optimizers={"adam": optimizer})
-    usable = long_enough(samples, params.clip_frames)
-    n_windows = params.clip_frames - LIP_WINDOW + 1
 
-    def collate(numbers: list[int], rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-        return [_cut(samples[usable[number]], params, rng) for number in numbers]
+    model: SyncNet
 
-    def losses(cuts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        lips = torch.stack([pictures for pictures, _ in cuts]).to(device)
-        sound = torch.cat([audio_windows(mfcc, 0, n_windows) for _, mfcc in cuts]).to(device)
-        lip = model.embed_lip_track(lips)
-        audio = model.embed_audio(sound).reshape(len(cuts), n_windows, -1)
-        loss = offset_loss(lip=lip, audio=audio, max_shift=params.max_shift)
-        right = torch.cdist(lip.float(), audio.float()).argmin(-1) == torch.arange(n_windows, device=device)
+    def __init__(self, model: SyncNet, samples: SampleCache, params: SyncNetParams, *, seed: int) -> None:
+        self.model, self.samples, self.params = model, samples, params
+        self.optim, self.seed, self.device = params.optim, seed, torch_device()
+        self.clips_of = batches_of(long_enough(samples, params.clip_frames), params.optim.batch_clips, seed)
+        self.n_windows = params.clip_frames - LIP_WINDOW + 1
+        self.weights = {"offset": 1.0, "accuracy": 0.0}
+
+    def collate(self, numbers: list[int], rng: np.random.Generator) -> SyncNetBatch:
+        pictures, mfcc = zip(*(_cut(self.samples[number], self.params, rng) for number in numbers), strict=True)
+        return SyncNetBatch(torch.stack(pictures), torch.stack(mfcc))
+
+    def counts(self, batch: SyncNetBatch) -> dict[str, float]:
+        return {"offset": len(batch.mfcc), "accuracy": len(batch.mfcc)}
+
+    def losses(self, batch: SyncNetBatch) -> dict[str, Tensor]:
+        windows = torch.cat([audio_windows(mfcc, 0, self.n_windows) for mfcc in batch.mfcc]).to(self.device)
+        lip = self.model.embed_lip_track(batch.pictures.to(self.device))
+        audio = self.model.embed_audio(windows).reshape(len(batch.mfcc), self.n_windows, -1)
+        loss = offset_loss(lip=lip, audio=audio, max_shift=self.params.max_shift)
+        nearest = torch.cdist(lip.float(), audio.float()).argmin(-1)
+        right = nearest == torch.arange(self.n_windows, device=self.device)
         return {"offset": loss, "accuracy": right.float().mean()}
-
-    def train_step(step: int) -> dict[str, float]:
-        return training_step(
-            optimizer,
-            step,
-            batch_numbers(len(usable), params.optim.batch_clips, seed, step),
-            seed=seed,
-            collate=collate,
-            counts=lambda cuts: {"offset": len(cuts), "accuracy": len(cuts)},
-            losses=losses,
-            weights={"offset": 1.0, "accuracy": 0.0},
-        )
-
-    run_steps(state, params.optim.steps, train_step, seed=seed, folder=folder, label="sync expert")
-    model.cpu().eval()
-    return state

@@ -17,11 +17,11 @@ from synctalk.checkpoints import load, read_tokenizer
 from synctalk.checkpoints.catalogue import PUBLISHED
 from synctalk.checkpoints.importing import import_weights, verify
 from synctalk.checkpoints.kinds import KINDS
+from synctalk.checkpoints.observer import published_observer
 from synctalk.cli.app import main
 from synctalk.errors import UserError
 from synctalk.features.tokens import Tokenizer, TokenizerParams, train_tokenizer
 from synctalk.models.lip_reader import UNK, LipReader
-from synctalk.training.observer import published_observer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 

@@ -1,9 +1,10 @@
-"""Takes to score: short lossless videos of coloured waves with noise for sound."""
+"""Videos to score: short lossless videos of coloured waves with noise for sound."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,13 @@ import torch
 from training.tiny import CROP, reader, samples, tokenizer
 
 from synctalk.corpora.records import Clip
-from synctalk.evaluation.pictures import Take, film_frames
-from synctalk.evaluation.score import ConformerJudge, Judges, LipJudge, SyncJudge
+from synctalk.evaluation.judges.conformer import ConformerJudge
+from synctalk.evaluation.judges.lip_reader import LipJudge
+from synctalk.evaluation.judges.panel import Judges
+from synctalk.evaluation.judges.syncnet import SyncJudge
+from synctalk.evaluation.score import score_clips
+from synctalk.evaluation.scores import ClipScore
+from synctalk.evaluation.videos.corpus import ClipSetup, ClipVideo, decode_clip, prepare_clip
 from synctalk.features.tokens import Units
 from synctalk.media.write import write_video
 from synctalk.models.beam_search import BeamConfig
@@ -38,10 +44,10 @@ def noise(n_frames: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(-8000, 8000, n_samples(n_frames)).astype(np.int16)
 
 
-def real_takes(folder: Path, n_clips: int = 3) -> list[Take]:
+def real_videos(folder: Path, n_clips: int = 3) -> list[ClipVideo]:
     """Ground truth of clips of 20, 22, ... frames, whose videos have `START` frames more in front and one behind."""
     cache = samples(folder / "shards", n_clips)
-    takes = []
+    videos = []
     for number in range(n_clips):
         sample = cache.shards[number]
         row = replace(sample.row, start=START, audio_start=START)
@@ -49,21 +55,21 @@ def real_takes(folder: Path, n_clips: int = 3) -> list[Take]:
         n_stored = START + row.n_frames + 1
         write_video(folder / name, waves(n_stored, number), audio=noise(n_stored, number), lossless=True)
         clip = Clip(row.id, row.speaker, "test", name, name, row.transcript)
-        takes.append(Take(folder, clip, replace(sample, row=row), None))
-    return takes
+        videos.append(ClipVideo(folder, clip, replace(sample, row=row), None))
+    return videos
 
 
-def made_takes(
-    takes: list[Take], folder: Path, change: Callable[[np.ndarray], np.ndarray] = lambda frames: frames
-) -> list[Take]:
-    """Generated takes: the real frames, changed."""
+def made_videos(
+    videos: list[ClipVideo], folder: Path, change: Callable[[np.ndarray], np.ndarray] = lambda frames: frames
+) -> list[ClipVideo]:
+    """Generated videos: the real frames, changed."""
     folder.mkdir(exist_ok=True)
     made = []
-    for number, take in enumerate(takes):
-        frames, pcm = film_frames(take)
+    for number, video in enumerate(videos):
+        frames, pcm = decode_clip(video)
         path = folder / f"{number}.mp4"
         write_video(path, change(frames), audio=pcm, lossless=True)
-        made.append(replace(take, generated=path))
+        made.append(replace(video, generated=path))
     return made
 
 
@@ -83,3 +89,14 @@ def small_judges() -> Judges:
     )  # fmt: skip
     third = ConformerJudge(Conformer(net), units, CROP, JointBeamConfig(beam=2, ctc_weight=0.1))
     return Judges(SyncJudge(SyncScorer(SyncNet(sync)), "mouth"), lips, third)
+
+
+def setup_of(judges: Judges) -> ClipSetup:
+    assert judges.sync is not None
+    return ClipSetup(FACE, MOUTH, judges.sync.view, judges.sync.model.config, judges.sync.jpeg)
+
+
+def score(videos: list[ClipVideo], judges: Judges) -> list[ClipScore]:
+    scores, notes = score_clips(videos, partial(prepare_clip, setup=setup_of(judges)), judges, label="test")
+    assert notes == []
+    return scores

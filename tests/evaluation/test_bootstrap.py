@@ -26,7 +26,7 @@ def test_equals_scipys_percentile_bootstrap_of_a_ratio_of_sums() -> None:
 
 
 def test_two_clips_of_0_and_1_reach_from_0_to_1() -> None:
-    # a quarter of the resamples takes the first clip twice, a quarter the second
+    # a quarter of the resamples videos the first clip twice, a quarter the second
     assert ratio_interval(np.array([0.0, 1.0]), np.ones(2)) == Interval(0.5, 0.0, 1.0, 2)
 
 

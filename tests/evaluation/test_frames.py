@@ -1,4 +1,4 @@
-"""Frames of a video, whether they are held or decoded anew, in any order."""
+"""VideoFrames of a video, whether they are held or decoded anew, in any order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from footage import waves
 
 from synctalk.errors import Reason
-from synctalk.evaluation.frames import Frames, UndecodedError
+from synctalk.evaluation.videos.frames import UndecodedError, VideoFrames
 from synctalk.faces.extract import find_tracks
 from synctalk.faces.track import ANY_FOOTAGE, Detection
 from synctalk.media import write_video
@@ -25,7 +25,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("held_bytes", [0, None])
 def test_frames_by_number_and_in_order(video: Path, held_bytes: int | None) -> None:
-    frames, wanted = Frames(video, "real", held_bytes=held_bytes), waves(30, 0)
+    frames, wanted = VideoFrames(video, "real", held_bytes=held_bytes), waves(30, 0)
     assert (len(frames), frames.shape) == (30, (160, 160, 3))
     for _ in range(2):
         for number, frame in enumerate(frames):
@@ -40,7 +40,7 @@ def test_frames_by_number_and_in_order(video: Path, held_bytes: int | None) -> N
 
 def test_what_is_held_is_as_much_as_is_allowed(video: Path) -> None:
     n_bytes = 30 * 160 * 160 * 3
-    exactly, less = (Frames(video, "real", held_bytes=limit) for limit in (n_bytes, n_bytes - 1))
+    exactly, less = (VideoFrames(video, "real", held_bytes=limit) for limit in (n_bytes, n_bytes - 1))
     assert exactly[5] is not exactly[6]
     assert exactly[5].base is not None  # a view of what is held
     assert less[5].base is not exactly[5].base
@@ -58,7 +58,7 @@ def test_a_broken_video_says_which_of_the_two_it_is(tmp_path: Path) -> None:
     broken = tmp_path / "b.mp4"
     broken.write_bytes(b"")
     with pytest.raises(UndecodedError, match=r"generated: ") as error:
-        Frames(broken, "generated")
+        VideoFrames(broken, "generated")
     assert error.value.reason is Reason.EMPTY_FILE
     assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
 
@@ -77,7 +77,7 @@ def test_faces_are_tracked_the_same_in_a_file_and_in_an_array(video: Path) -> No
                 found.append([Detection(box, np.zeros((5, 2), np.float32) + box[:2] + 20, 0.9)])
             return found
 
-    streamed = Frames(video, "real", held_bytes=0)
+    streamed = VideoFrames(video, "real", held_bytes=0)
     array = np.stack(list(streamed))
     (one,), (other,) = (find_tracks(frames, ANY_FOOTAGE, Detector()) for frames in (streamed, array))
     assert one.start == other.start

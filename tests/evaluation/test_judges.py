@@ -12,8 +12,9 @@ from footage import MOUTH, waves
 from torch import Tensor
 from training.tiny import CROP, SENTENCES, reader, tokenizer
 
-from synctalk.evaluation import judges
-from synctalk.evaluation.judges import SyncEmbeddings, judge_sync, read_batches, read_lips, sync_embeddings
+from synctalk.evaluation.judges import lip_reader
+from synctalk.evaluation.judges.lip_reader import read_batches, read_lips
+from synctalk.evaluation.judges.syncnet import SyncEmbeddings, judge_sync, sync_embeddings
 from synctalk.features.roi_input import roi_input
 from synctalk.models.beam_search import BeamConfig, beam_search, kept_bytes
 from synctalk.models.lip_reader import EOS, LipReaderConfig
@@ -74,8 +75,8 @@ def test_clips_are_read_in_the_order_given_and_padding_is_not_read(monkeypatch: 
             found.append([SimpleNamespace(tokens=tokens)])
         return found
 
-    monkeypatch.setattr(judges, "beam_search", search)
-    monkeypatch.setattr(judges, "READ_BATCH", batch)
+    monkeypatch.setattr(lip_reader, "beam_search", search)
+    monkeypatch.setattr(lip_reader, "READ_BATCH", batch)
     mouths = [waves(n, seed)[:, :MOUTH, :MOUTH, 0].copy() for seed, n in enumerate(lengths)]
     assert read_lips(model, pieces, mouths, CROP, BEAM) == list(SENTENCES)
     for mouth in mouths:
@@ -94,7 +95,7 @@ def test_batches_of_the_large_net_keep_two_gigabytes_at_most() -> None:
     assert [len(batch) for batch in batches] == [16, 16, 8, 5, 5, 2, 1, 1, 1]
     for batch in batches:
         longest = max(lengths[number] for number in batch)
-        assert len(batch) == 1 or len(batch) * kept_bytes(LipReaderConfig(), released, longest) <= judges.READ_BYTES
+        assert len(batch) == 1 or len(batch) * kept_bytes(LipReaderConfig(), released, longest) <= lip_reader.READ_BYTES
 
 
 def test_kept_bytes_are_those_of_the_search() -> None:
@@ -122,7 +123,7 @@ def test_the_best_hypothesis_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ranked = [SimpleNamespace(tokens=torch.tensor(tokens)) for tokens in (best, second)]
         return [ranked for _ in padding]
 
-    monkeypatch.setattr(judges, "beam_search", search)
+    monkeypatch.setattr(lip_reader, "beam_search", search)
     mouth = waves(8, 0)[:, :MOUTH, :MOUTH, 0].copy()
     assert best[-1] == EOS
     assert read_lips(reader(vocabulary=len(pieces)), pieces, [mouth], CROP, BEAM) == ["bin blue"]

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from synctalk.errors import UserError
-from synctalk.evaluation import pairs
-from synctalk.evaluation.pairs import Finding, Note, match_crossed, match_folders, videos_below, write_notes
+from synctalk.evaluation.videos import pairs
+from synctalk.evaluation.videos.findings import ClipFinding, Note, write_notes
+from synctalk.evaluation.videos.pairs import match_crossed, match_folders, videos_below
 
 
 def files(root: Path, *names: str) -> Path:
@@ -23,7 +24,7 @@ def files(root: Path, *names: str) -> Path:
     return root
 
 
-def found(notes: tuple[Note, ...]) -> set[tuple[str, Finding, bool]]:
+def found(notes: tuple[Note, ...]) -> set[tuple[str, ClipFinding, bool]]:
     return {(note.id, note.finding, note.scored) for note in notes}
 
 
@@ -47,9 +48,9 @@ def test_what_has_no_partner_is_noted(tmp_path: Path) -> None:
     matching = match_folders(made, real, said)
     assert [pair.id for pair in matching.pairs] == ["1", "2"]
     assert found(matching.notes) == {
-        ("3", Finding.MISSING, False),
-        ("9", Finding.EXTRA, False),
-        ("2", Finding.NO_TRANSCRIPT, True),
+        ("3", ClipFinding.MISSING, False),
+        ("9", ClipFinding.EXTRA, False),
+        ("2", ClipFinding.NO_TRANSCRIPT, True),
     }
 
 
@@ -68,7 +69,7 @@ def test_a_list_says_which_and_in_what_order(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a/3 NF\n\na/1 MV\na/3\na/7\na/2\n")
     matching = match_folders(made, real, None, tmp_path / "list.txt")
     assert [pair.id for pair in matching.pairs] == ["a/3", "a/1", "a/2"]
-    assert found(matching.notes) == {("a/7", Finding.MISSING, False), ("a/2", Finding.NO_REFERENCE, True)}
+    assert found(matching.notes) == {("a/7", ClipFinding.MISSING, False), ("a/2", ClipFinding.NO_REFERENCE, True)}
 
 
 def test_lines_of_wav2lip_name_sound_and_picture(tmp_path: Path) -> None:
@@ -82,9 +83,9 @@ def test_lines_of_wav2lip_name_sound_and_picture(tmp_path: Path) -> None:
         ("2", None, False, "place red"),
     ]
     assert found(matching.notes) == {
-        ("1", Finding.MISSING, False),
-        ("2", Finding.NO_REFERENCE, True),
-        ("3", Finding.EXTRA, False),
+        ("1", ClipFinding.MISSING, False),
+        ("2", ClipFinding.NO_REFERENCE, True),
+        ("3", ClipFinding.EXTRA, False),
     }
 
 
@@ -130,9 +131,9 @@ def test_a_list_as_long_as_that_of_lrs2_is_read_line_by_line(tmp_path: Path, mon
         assert not pair.comparable
     no_reference = {str(k) for k, (_, picture) in enumerate(lines) if picture == clips[0] and k not in left_out}
     assert found(matching.notes) == {
-        *((str(k), Finding.MISSING, False) for k in left_out),
-        *((name, Finding.NO_REFERENCE, True) for name in no_reference),
-        (str(beyond), Finding.EXTRA, False),
+        *((str(k), ClipFinding.MISSING, False) for k in left_out),
+        *((name, ClipFinding.NO_REFERENCE, True) for name in no_reference),
+        (str(beyond), ClipFinding.EXTRA, False),
     }
 
 
@@ -161,7 +162,7 @@ def test_folders_without_videos_and_double_names_are_refused(tmp_path: Path) -> 
 
 
 def test_notes_are_written_sorted(tmp_path: Path) -> None:
-    notes = [Note("b", Finding.EXTRA, False, "x"), Note("a", Finding.SHORTER, True, "y")]
+    notes = [Note("b", ClipFinding.EXTRA, False, "x"), Note("a", ClipFinding.SHORTER, True, "y")]
     write_notes(tmp_path / "notes.parquet", notes)
     rows = pq.read_table(tmp_path / "notes.parquet").to_pylist()
     assert [(row["id"], row["finding"], row["scored"]) for row in rows] == [

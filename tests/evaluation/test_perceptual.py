@@ -17,12 +17,14 @@ from footage import noise, waves
 
 from synctalk.cli.app import main
 from synctalk.errors import UserError
-from synctalk.evaluation import perceptual
-from synctalk.evaluation.inception import D_FEATURES, Inception, load_inception
-from synctalk.evaluation.lpips import LAYERS, LPIPS, PLACES, load_lpips
-from synctalk.evaluation.pairs import Pair
-from synctalk.evaluation.perceptual import Moments, frechet_distance, perceive
+from synctalk.evaluation.judges import perceptual, quality
+from synctalk.evaluation.judges.perceptual import Moments, frechet_distance, perceive
+from synctalk.evaluation.judges.quality import CONVOLUTIONS, D_FEATURES, Inception, Lpips
+from synctalk.evaluation.videos.pairs import Pair
 from synctalk.media import write_video
+
+LAYERS = ((3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3))
+"""Channels in and out, and kernel, of AlexNet's convolutions."""
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +32,24 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """alexnet.pth with a classifier, as torchvision's; heads.pth; inception.pth with its last layer."""
     root = tmp_path_factory.mktemp("weights")
     shapes: dict[str, tuple[int, ...]] = {"classifier.1.weight": (2, 2)}
-    for place, (width_in, width, kernel, *_) in zip(PLACES, LAYERS, strict=True):
-        shapes |= {f"features.{place}.weight": (width, width_in, kernel, kernel), f"features.{place}.bias": (width,)}
+    for index, (width_in, width, kernel) in zip(CONVOLUTIONS, LAYERS, strict=True):
+        shapes |= {f"features.{index}.weight": (width, width_in, kernel, kernel), f"features.{index}.bias": (width,)}
     torch.save(formula.filled(shapes), root / "alexnet.pth")
-    heads = {f"lin{n}.model.1.weight": (1, width, 1, 1) for n, (_, width, *_) in enumerate(LAYERS)}
+    heads = {f"lin{n}.model.1.weight": (1, width, 1, 1) for n, (_, width, _) in enumerate(LAYERS)}
     torch.save(formula.filled(heads), root / "heads.pth")
-    net = {key: tuple(value.shape) for key, value in Inception().state_dict().items()}
-    torch.save(formula.filled(net | {"fc.weight": (1008, 2048), "fc.bias": (1008,)}), root / "inception.pth")
+    net = quality.package("torchvision").models.inception_v3(num_classes=1008, aux_logits=False, init_weights=False)
+    torch.save(formula.filled({k: tuple(v.shape) for k, v in net.state_dict().items()}), root / "inception.pth")
     return root
 
 
 @pytest.fixture(scope="module")
-def lpips(weights: Path) -> LPIPS:
-    return load_lpips(weights / "alexnet.pth", weights / "heads.pth")
+def lpips(weights: Path) -> Lpips:
+    return Lpips(weights / "alexnet.pth", weights / "heads.pth")
 
 
 @pytest.fixture(scope="module")
 def inception(weights: Path) -> Inception:
-    return load_inception(weights / "inception.pth")
+    return Inception(weights / "inception.pth")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def inception(weights: Path) -> Inception:
         (70, 121, [0.97215343, 0.96728861]),
     ],
 )
-def test_lpips_is_that_of_the_package(lpips: LPIPS, height: int, width: int, theirs: list[float]) -> None:
+def test_lpips_is_that_of_the_package(lpips: Lpips, height: int, width: int, theirs: list[float]) -> None:
     """lpips 0.1.4 with the same weights; torchvision 0.28."""
     a, b = (formula.pictures(2, height, width, seed) for seed in (1, 2))
     assert lpips(a, b).tolist() == pytest.approx(theirs, abs=1e-6)
@@ -130,19 +132,31 @@ def test_other_weights_are_refused(
     change(state)
     torch.save(state, tmp_path / "alexnet.pth")
     with pytest.raises(UserError, match=line):
-        load_lpips(tmp_path / "alexnet.pth", weights / "heads.pth")
-    with pytest.raises(UserError, match="is missing"):
-        load_inception(weights / "heads.pth")
+        Lpips(tmp_path / "alexnet.pth", weights / "heads.pth")
+    with pytest.raises(UserError, match=r"heads\.pth: is not Inception's file: Missing key"):
+        Inception(weights / "heads.pth")
     with pytest.raises(UserError, match="nowhere"):
-        load_inception(tmp_path / "nowhere.pth")
+        Inception(tmp_path / "nowhere.pth")
 
 
-def test_pictures_that_lpips_cannot_compare_are_refused(lpips: LPIPS) -> None:
-    with pytest.raises(ValueError, match="of one size"):
-        lpips(formula.pictures(1, 64, 64, 1), formula.pictures(1, 64, 65, 1))
-    with pytest.raises(ValueError, match="of one size"):
-        lpips(*[formula.pictures(1, 34, 64, 1)] * 2)
-    assert lpips(*[formula.pictures(1, 35, 35, 1)] * 2).tolist() == [0.0]
+@pytest.mark.parametrize("missing", ["torchvision", "lpips"])
+def test_without_the_extra_one_line_says_how_to_get_it(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    quality.package.cache_clear()
+    with pytest.raises(UserError, match=rf"need {missing}; pip install 'synctalk\[quality\]'"):
+        Lpips(weights / "alexnet.pth", weights / "heads.pth")
+
+
+def test_nothing_is_fetched(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a network was asked for")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    Lpips(weights / "alexnet.pth", weights / "heads.pth")
+    Inception(weights / "inception.pth")
 
 
 class FewFeatures(torch.nn.Module):
@@ -170,7 +184,7 @@ def test_score_takes_them_as_options_and_leaves_out_what_cannot_be_compared(
     clips: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNCTALK_WORKERS", "1")
-    monkeypatch.setattr(perceptual, "load_inception", lambda path: FewFeatures())
+    monkeypatch.setattr(perceptual, "Inception", lambda path: FewFeatures())
     monkeypatch.setattr(perceptual, "D_FEATURES", 3)
     out = clips / "out"
     nets = [
@@ -212,7 +226,7 @@ def test_score_takes_them_as_options_and_leaves_out_what_cannot_be_compared(
     assert shown == {row["id"]: round(row["frame_lpips"], 4) for row in rows} | {"2": None}  # of another size
 
 
-def test_equal_videos_have_neither_distance(clips: Path, lpips: LPIPS, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_videos_have_neither_distance(clips: Path, lpips: Lpips, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perceptual, "D_FEATURES", 3)
     inception: Any = FewFeatures()
     same = Pair("1", clips / "real/1.mp4", clips / "real/1.mp4", True, None)

@@ -12,8 +12,14 @@ import torch
 from torch import Tensor
 from training.tiny import CROP, SENTENCES, reader, samples, tokenizer
 
-from synctalk.evaluation import readers
-from synctalk.evaluation.readers import Reading, alignment_figures, reader_figures, score_reader, write_readings
+from synctalk.evaluation.judges import readers
+from synctalk.evaluation.judges.readers import (
+    ReaderScore,
+    alignment_figures,
+    reader_figures,
+    score_reader,
+    write_readings,
+)
 from synctalk.models.beam_search import BeamConfig
 
 
@@ -77,7 +83,10 @@ def test_wer_is_edits_over_words_in_percent(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_readings_are_kept_clip_by_clip_and_a_reader_without_sound_has_no_alignment(tmp_path: Path) -> None:
-    readings = [Reading("a", 1, 2, None, None, None, "bin blue", "bin"), Reading("b", 0, 1, *[None] * 3, "at", "at")]
+    readings = [
+        ReaderScore("a", 1, 2, None, None, None, "bin blue", "bin"),
+        ReaderScore("b", 0, 1, *[None] * 3, "at", "at"),
+    ]
     write_readings(tmp_path / "readings.parquet", readings)
     assert pq.read_table(tmp_path / "readings.parquet").to_pylist() == [vars(one) for one in readings]
     assert set(reader_figures(readings)) == {"wer"}

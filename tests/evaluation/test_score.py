@@ -1,4 +1,4 @@
-"""Scores of takes from end to end with small random judges, and how clips become a figure."""
+"""Scores of videos from end to end with small random judges, and how clips become a figure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from footage import FACE, MOUTH, made_takes, real_takes, small_judges
+from footage import made_videos, real_videos, score, small_judges
 from training.tiny import samples
 
 from synctalk.corpora.records import Clip
 from synctalk.errors import UserError
-from synctalk.evaluation import score as score_module
-from synctalk.evaluation.pictures import IMAGE_SCORES, Take
-from synctalk.evaluation.score import (
-    ClipScore,
-    Judges,
-    offset_counts,
-    score_takes,
-    summarise,
-    takes_of,
-    write_offsets,
-    write_scores,
-)
+from synctalk.evaluation.judges import lip_reader
+from synctalk.evaluation.judges.panel import Judges
+from synctalk.evaluation.scores import ClipScore, offset_counts, summarise, write_offsets, write_scores
+from synctalk.evaluation.videos.corpus import ClipVideo, clip_videos
+from synctalk.evaluation.videos.images import IMAGE_SCORES
+from synctalk.shards.clips import CorpusClips
 
 SCORE = ClipScore(
     id="a", n_frames=20, n_windows=15, lse_c=1.0, lse_d=2.0, offset=0, lse_c_other=0.5, **dict.fromkeys(IMAGE_SCORES),
@@ -39,26 +33,22 @@ def judges() -> Judges:
 
 
 @pytest.fixture(scope="module")
-def truth(tmp_path_factory: pytest.TempPathFactory) -> list[Take]:
-    return real_takes(tmp_path_factory.mktemp("real"))
-
-
-def score(takes: list[Take], judges: Judges) -> list[ClipScore]:
-    return score_takes(takes, judges, face_size=FACE, mouth_size=MOUTH, label="test")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> list[ClipVideo]:
+    return real_videos(tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(scope="module")
-def real_scores(truth: list[Take], judges: Judges) -> list[ClipScore]:
+def real_scores(truth: list[ClipVideo], judges: Judges) -> list[ClipScore]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNCTALK_WORKERS", "1")
         return score(truth, judges)
 
 
 def test_ground_truth_is_scored_in_its_order_without_image_scores(
-    truth: list[Take], real_scores: list[ClipScore]
+    truth: list[ClipVideo], real_scores: list[ClipScore]
 ) -> None:
-    assert [one.id for one in real_scores] == [take.clip.id for take in truth]
-    assert [one.reference for one in real_scores] == [take.sample.row.transcript for take in truth]
+    assert [one.id for one in real_scores] == [video.clip.id for video in truth]
+    assert [one.reference for one in real_scores] == [video.sample.row.transcript for video in truth]
     assert [one.n_frames for one in real_scores] == [20, 22, 24]
     assert [one.n_windows for one in real_scores] == [15, 17, 19]
     assert [one.n_words for one in real_scores] == [6, 6, 6]
@@ -66,14 +56,14 @@ def test_ground_truth_is_scored_in_its_order_without_image_scores(
 
 
 def test_scores_do_not_depend_on_the_worker_count(
-    truth: list[Take], judges: Judges, real_scores: list[ClipScore], monkeypatch: pytest.MonkeyPatch
+    truth: list[ClipVideo], judges: Judges, real_scores: list[ClipScore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNCTALK_WORKERS", "2")
     assert score(truth, judges) == real_scores
 
 
 def test_a_take_is_scored_by_itself_but_for_the_other_sound(
-    truth: list[Take], judges: Judges, real_scores: list[ClipScore]
+    truth: list[ClipVideo], judges: Judges, real_scores: list[ClipScore]
 ) -> None:
     pair = score([truth[2], truth[0]], judges)
     assert replace(pair[0], lse_c_other=0) == replace(real_scores[2], lse_c_other=0)
@@ -83,7 +73,7 @@ def test_a_take_is_scored_by_itself_but_for_the_other_sound(
 
 
 def test_the_frame_dump_changes_what_the_sync_judge_sees_and_nothing_else(
-    truth: list[Take], judges: Judges, real_scores: list[ClipScore]
+    truth: list[ClipVideo], judges: Judges, real_scores: list[ClipScore]
 ) -> None:
     assert judges.sync is not None
     through = score(truth, replace(judges, sync=replace(judges.sync, jpeg=True)))
@@ -95,9 +85,9 @@ def test_the_frame_dump_changes_what_the_sync_judge_sees_and_nothing_else(
 
 
 def test_a_copy_of_the_real_video_is_perfect_by_pixels_and_equal_by_judges(
-    truth: list[Take], judges: Judges, real_scores: list[ClipScore], tmp_path: Path
+    truth: list[ClipVideo], judges: Judges, real_scores: list[ClipScore], tmp_path: Path
 ) -> None:
-    made = score(made_takes(truth, tmp_path / "made"), judges)
+    made = score(made_videos(truth, tmp_path / "made"), judges)
     for ours, theirs in zip(made, real_scores, strict=True):
         assert (ours.psnr, ours.psnr_uint8, ours.mouth_psnr) == (100.0, 100.0, 100.0)
         assert ours.ssim == pytest.approx(1.0)
@@ -139,12 +129,12 @@ def test_wer3_is_the_mean_of_clips_where_it_is_forced_and_of_the_corpus_where_it
 
 
 def test_empty_and_over_long_hypotheses_count_in_full(
-    truth: list[Take], judges: Judges, monkeypatch: pytest.MonkeyPatch
+    truth: list[ClipVideo], judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Six words a clip: nothing read is six deletions, forty words too many forty insertions, a rate above 100 %."""
-    said = [take.sample.row.transcript for take in truth]
+    said = [video.sample.row.transcript for video in truth]
     read = ["", f"{said[1]} " + "no " * 40, "\t  "]
-    monkeypatch.setattr(score_module, "read_lips", lambda *_: read)
+    monkeypatch.setattr(lip_reader, "read_lips", lambda *_: read)
     scores = score(truth, replace(judges, conformer=None))
     assert [(one.edits, one.n_words) for one in scores] == [(6, 6), (40, 6), (6, 6)]
     assert [one.hypothesis for one in scores] == read
@@ -185,30 +175,31 @@ def test_takes_are_one_a_sample_with_its_own_clip(tmp_path: Path) -> None:
         path = tmp_path / "made" / f"{row.id}.mp4"
         path.parent.mkdir(parents=True)
         path.touch()
-    real = takes_of(tmp_path, clips, shards, None)
-    made = takes_of(tmp_path, clips, shards, tmp_path / "made")
+    real = clip_videos(CorpusClips(tmp_path, clips, shards), None)
+    made = clip_videos(CorpusClips(tmp_path, clips, shards), tmp_path / "made")
     ids = [row.id for row in shards.rows]
-    assert [take.clip.id for take in real] == [take.sample.row.id for take in made] == ids
-    assert [take.generated for take in real] == [None] * 3
-    assert [take.generated for take in made] == [tmp_path / "made" / f"{clip_id}.mp4" for clip_id in ids]
+    assert [video.clip.id for video in real] == [video.sample.row.id for video in made] == ids
+    assert [video.generated for video in real] == [None] * 3
+    assert [video.generated for video in made] == [tmp_path / "made" / f"{clip_id}.mp4" for clip_id in ids]
     np.testing.assert_array_equal(made[2].sample.boxes, shards[2].boxes)
 
 
-def test_takes_of_several_faces_share_their_clip_and_have_their_own_videos(tmp_path: Path) -> None:
+def test_videos_of_several_faces_share_their_clip_and_have_their_own_videos(tmp_path: Path) -> None:
     shards = samples(tmp_path / "shards", 2).shards
     shards.rows = [replace(row, clip="both") for row in shards.rows]
     for row in shards.rows:
         path = tmp_path / "made" / f"{row.id}.mp4"
         path.parent.mkdir(parents=True)
         path.touch()
-    takes = takes_of(tmp_path, [Clip("both", "", "test", "both.mp4", "both.mp4", "")], shards, tmp_path / "made")
-    assert [take.clip.video for take in takes] == ["both.mp4"] * 2
-    assert [take.generated for take in takes] == [tmp_path / "made" / f"{row.id}.mp4" for row in shards.rows]
+    clip = Clip("both", "", "test", "both.mp4", "both.mp4", "")
+    videos = clip_videos(CorpusClips(tmp_path, [clip], shards), tmp_path / "made")
+    assert [video.clip.video for video in videos] == ["both.mp4"] * 2
+    assert [video.generated for video in videos] == [tmp_path / "made" / f"{row.id}.mp4" for row in shards.rows]
 
 
 def test_a_missing_generated_video_is_named_with_its_mend(tmp_path: Path) -> None:
     shards = samples(tmp_path / "shards", 1).shards
     clips = [Clip(row.id, "", "test", "", "", "") for row in shards.rows]
     with pytest.raises(UserError) as error:
-        takes_of(tmp_path, clips, shards, tmp_path / "made")
+        clip_videos(CorpusClips(tmp_path, clips, shards), tmp_path / "made")
     assert str(error.value) == f"{tmp_path}/made/main/0/00001.mp4: is not there; run `dvc repro generate`"

@@ -23,17 +23,20 @@ from synctalk.checkpoints import save
 from synctalk.checkpoints.importing import file_sha256
 from synctalk.cli.app import main
 from synctalk.errors import UserError
-from synctalk.evaluation import folder, foreign
-from synctalk.evaluation import frames as frames_module
-from synctalk.evaluation.foreign import Setup, film_pair
-from synctalk.evaluation.pairs import Finding, Matching, Pair
-from synctalk.evaluation.pictures import Pictures, compare_images
-from synctalk.evaluation.setting import Wanted, assemble
+from synctalk.evaluation import folder
+from synctalk.evaluation.judges.files import Wanted, assemble
+from synctalk.evaluation.videos import foreign
+from synctalk.evaluation.videos import frames as frames_module
+from synctalk.evaluation.videos.findings import ClipFinding
+from synctalk.evaluation.videos.foreign import Setup, prepare_pair
+from synctalk.evaluation.videos.images import compare_images
+from synctalk.evaluation.videos.pairs import Matching, Pair
+from synctalk.evaluation.videos.prepared import Pictures
 from synctalk.faces.align import MouthParams
+from synctalk.features.syncnet_input import View, judge_pictures
 from synctalk.media import read_video, write_video
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
 from synctalk.report.page import offset_bars
-from synctalk.training.syncnet import View, judge_pictures
 
 MOUTH_PARAMS = MouthParams(mode="centre", size=MOUTH, centre_px=64, window_frames=1)
 NO_FACES = Setup(view="frame", judge=SyncNetConfig(image_size=48), mouth=None, face_size=96, detector=None)
@@ -111,31 +114,33 @@ def test_pictures_are_compared_by_hand(tmp_path: Path) -> None:
     real = waves(20, 0)
     made = real.copy()
     made[:, 80:] += 10
-    filmed = film_pair(pair(film(tmp_path / "a.mp4", made, 0), film(tmp_path / "b.mp4", real, 0)), NO_FACES)
+    filmed = prepare_pair(pair(film(tmp_path / "a.mp4", made, 0), film(tmp_path / "b.mp4", real, 0)), NO_FACES)
     assert filmed.notes == ()
-    assert filmed.footage is not None
-    assert filmed.footage.images == compare_images(real, made, None, 96)
-    assert filmed.footage.images.frame_psnr == pytest.approx(20 * np.log10(255 / np.sqrt(50)))
-    assert filmed.footage.images.psnr is None
-    assert filmed.footage.pictures.shape == (20, 3, 48, 48)
+    assert filmed.video is not None
+    assert filmed.video.images == compare_images(real, made, None, 96)
+    assert filmed.video.images.frame_psnr == pytest.approx(20 * np.log10(255 / np.sqrt(50)))
+    assert filmed.video.images.psnr is None
+    assert filmed.video.pictures.shape == (20, 3, 48, 48)
 
 
-@pytest.mark.parametrize(("n_made", "finding"), [(17, Finding.SHORTER), (26, Finding.LONGER)])
-def test_unequal_lengths_are_noted_and_what_both_have_is_scored(tmp_path: Path, n_made: int, finding: Finding) -> None:
+@pytest.mark.parametrize(("n_made", "finding"), [(17, ClipFinding.SHORTER), (26, ClipFinding.LONGER)])
+def test_unequal_lengths_are_noted_and_what_both_have_is_scored(
+    tmp_path: Path, n_made: int, finding: ClipFinding
+) -> None:
     made, real = film(tmp_path / "a.mp4", waves(n_made, 0), 0), film(tmp_path / "b.mp4", waves(20, 0), 0)
-    filmed = film_pair(pair(made, real), NO_FACES)
+    filmed = prepare_pair(pair(made, real), NO_FACES)
     assert [(note.finding, note.scored) for note in filmed.notes] == [(finding, True)]
-    assert filmed.footage is not None
-    assert filmed.footage.n_frames == min(n_made, 20)
-    assert filmed.footage.images is not None
-    assert filmed.footage.images.frame_psnr == 100.0
+    assert filmed.video is not None
+    assert filmed.video.n_frames == min(n_made, 20)
+    assert filmed.video.images is not None
+    assert filmed.video.images.frame_psnr == 100.0
 
 
 def test_crossed_pairs_keep_their_length_and_are_not_compared(tmp_path: Path) -> None:
     made, real = film(tmp_path / "a.mp4", waves(26, 0), 0), film(tmp_path / "b.mp4", waves(20, 1), 0)
-    filmed = film_pair(pair(made, real, comparable=False), NO_FACES)
-    assert filmed.footage is not None
-    assert (filmed.footage.n_frames, filmed.footage.images, filmed.notes) == (26, None, ())
+    filmed = prepare_pair(pair(made, real, comparable=False), NO_FACES)
+    assert filmed.video is not None
+    assert (filmed.video.n_frames, filmed.video.images, filmed.notes) == (26, None, ())
 
 
 @pytest.mark.parametrize("view", ["frame", "face", "tracked", "mouth"])
@@ -148,10 +153,10 @@ def test_what_a_judge_sees_is_the_same_whether_it_is_held_or_made_as_it_is_asked
         judge=SyncNetConfig(image_size=48, in_channels=1 if view == "mouth" else 3),
     )  # fmt: skip
     one = Pair("s/0", clips / "made/s/0.mp4", clips / "real/s/0.mp4", True, None)
-    held = film_pair(one, setup).footage
+    held = prepare_pair(one, setup).video
     monkeypatch.setattr(frames_module, "HELD_BYTES", 0)
     monkeypatch.setattr(foreign, "PICTURE_BYTES", 0)
-    made = pickle.loads(pickle.dumps(film_pair(one, setup).footage))
+    made = pickle.loads(pickle.dumps(prepare_pair(one, setup).video))
     assert held is not None
     assert isinstance(held.pictures, np.ndarray)
     assert isinstance(made.pictures, Pictures)
@@ -172,44 +177,44 @@ def test_memory_does_not_grow_with_the_frames(tmp_path: Path, monkeypatch: pytes
         large = waves(n_frames, 0).repeat(2, 1).repeat(2, 2)
         made, real = (film(tmp_path / f"{side}{n_frames}.mp4", large, 0) for side in ("made", "real"))
         tracemalloc.start()
-        filmed = film_pair(pair(made, real), replace(NO_FACES, view="frame"))
+        filmed = prepare_pair(pair(made, real), replace(NO_FACES, view="frame"))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert filmed.footage is not None
+        assert filmed.video is not None
     assert (peaks[1] - peaks[0]) / 50 < 320 * 320 * 3 / 20
 
 
 def test_the_frame_dump_is_of_whole_frames_before_they_are_resized(tmp_path: Path) -> None:
     made = film(tmp_path / "a.mp4", waves(20, 0), 0)
-    filmed = film_pair(pair(made), replace(NO_FACES, jpeg=True))
-    assert filmed.footage is not None
+    filmed = prepare_pair(pair(made), replace(NO_FACES, jpeg=True))
+    assert filmed.video is not None
     frames = read_video(made, jpeg=True).frames
-    np.testing.assert_array_equal(filmed.footage.pictures, judge_pictures(frames, SyncNetConfig(image_size=48)))
-    plain = film_pair(pair(made), NO_FACES)
-    assert plain.footage is not None
-    assert (plain.footage.pictures != filmed.footage.pictures).any()
+    np.testing.assert_array_equal(filmed.video.pictures, judge_pictures(frames, SyncNetConfig(image_size=48)))
+    plain = prepare_pair(pair(made), NO_FACES)
+    assert plain.video is not None
+    assert (plain.video.pictures != filmed.video.pictures).any()
 
 
 def test_another_picture_size_is_noted(tmp_path: Path) -> None:
     made, real = film(tmp_path / "a.mp4", waves(20, 0)[:, :96, :128], 0), film(tmp_path / "b.mp4", waves(20, 0), 0)
-    filmed = film_pair(pair(made, real), NO_FACES)
-    assert [(note.finding, note.scored) for note in filmed.notes] == [(Finding.OTHER_SIZE, True)]
-    assert filmed.footage is not None
-    assert filmed.footage.images is None
+    filmed = prepare_pair(pair(made, real), NO_FACES)
+    assert [(note.finding, note.scored) for note in filmed.notes] == [(ClipFinding.OTHER_SIZE, True)]
+    assert filmed.video is not None
+    assert filmed.video.images is None
 
 
 @pytest.mark.parametrize(
     ("fault", "finding"),
     [
-        ("broken", Finding.UNREADABLE),
-        ("empty", Finding.UNREADABLE),
-        ("mute", Finding.NO_SOUND),
-        ("short", Finding.TOO_SHORT),
-        ("little sound", Finding.TOO_SHORT),
-        ("broken real", Finding.UNREADABLE),
+        ("broken", ClipFinding.UNREADABLE),
+        ("empty", ClipFinding.UNREADABLE),
+        ("mute", ClipFinding.NO_AUDIO),
+        ("short", ClipFinding.TOO_SHORT),
+        ("little sound", ClipFinding.TOO_SHORT),
+        ("broken real", ClipFinding.UNREADABLE),
     ],
 )
-def test_what_cannot_be_scored_says_why(tmp_path: Path, fault: str, finding: Finding) -> None:
+def test_what_cannot_be_scored_says_why(tmp_path: Path, fault: str, finding: ClipFinding) -> None:
     real = film(tmp_path / "real.mp4", waves(20, 0), 0)
     made = tmp_path / "made.mp4"
     if fault == "mute":
@@ -223,8 +228,8 @@ def test_what_cannot_be_scored_says_why(tmp_path: Path, fault: str, finding: Fin
         made.write_bytes(b"")
     if fault == "broken real":
         real.write_bytes(b"not a video")
-    filmed = film_pair(pair(made, real), NO_FACES)
-    assert filmed.footage is None
+    filmed = prepare_pair(pair(made, real), NO_FACES)
+    assert filmed.video is None
     assert filmed.notes[-1].finding == finding
     assert not filmed.notes[-1].scored
 
@@ -232,13 +237,13 @@ def test_what_cannot_be_scored_says_why(tmp_path: Path, fault: str, finding: Fin
 def test_a_face_that_is_nowhere(tmp_path: Path) -> None:
     made = film(tmp_path / "a.mp4", waves(20, 0), 0)
     without = replace(NO_FACES, detector="tracks", tracks=tmp_path)
-    filmed = film_pair(pair(made), without)
-    assert [(note.finding, note.scored) for note in filmed.notes] == [(Finding.NO_FACE, True)]
-    assert filmed.footage is not None
+    filmed = prepare_pair(pair(made), without)
+    assert [(note.finding, note.scored) for note in filmed.notes] == [(ClipFinding.NO_FACE, True)]
+    assert filmed.video is not None
     needs = replace(without, view="tracked")
-    filmed = film_pair(pair(made), needs)
-    assert [(note.finding, note.scored) for note in filmed.notes] == [(Finding.NO_FACE, False)]
-    assert filmed.footage is None
+    filmed = prepare_pair(pair(made), needs)
+    assert [(note.finding, note.scored) for note in filmed.notes] == [(ClipFinding.NO_FACE, False)]
+    assert filmed.video is None
 
 
 # the whole command
@@ -286,7 +291,7 @@ def test_tables_and_page_are_written(done: Path, clips: Path) -> None:
     assert f"{table.loc['ssim', 'value']:.3f}" in (done / "table.md").read_text()
     page = (done / "report.html").read_text()
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
-    links = {clip["id"]: clip["takes"][-1]["file"] for clip in data["clips"]}
+    links = {clip["id"]: clip["videos"][-1]["file"] for clip in data["clips"]}
     assert links == {f"s/{n}": os.path.relpath(clips / "made" / f"s/{n}.mp4", done) for n in range(5)}
     assert "http" not in page
     worst = pd.read_parquet(done / "clips.parquet").sort_values(["lse_c"])["id"].tolist()
@@ -325,7 +330,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert command(monkeypatch, *arguments(clips, judges, whole)) == 0
     scored: list[int] = []
-    score = folder.score_filmed
+    score = folder.score_prepared
 
     def count(*words: object) -> object:
         if len(scored) == 2:
@@ -334,10 +339,10 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
         scored.append(len(found[0]))
         return found
 
-    monkeypatch.setattr(folder, "score_filmed", count)
+    monkeypatch.setattr(folder, "score_prepared", count)
     assert command(monkeypatch, *arguments(clips, judges, broken)) != 0
     assert not (broken / "summary.json").exists()
-    monkeypatch.setattr(folder, "score_filmed", lambda *words: scored.append(-1) or score(*words))
+    monkeypatch.setattr(folder, "score_prepared", lambda *words: scored.append(-1) or score(*words))
     monkeypatch.setenv("SYNCTALK_WORKERS", "8")
     assert command(monkeypatch, *arguments(clips, judges, broken)) == 0
     assert scored == [2, 2, -1]
@@ -401,7 +406,7 @@ def test_a_folder_of_which_nothing_can_be_scored(tmp_path: Path) -> None:
     scored = folder.score_matching(matching, NO_FACES, panel.judges, judged_by=(), wer_name="wer", out=tmp_path)
     assert scored.scores == ()
     assert scored.figures == {}
-    assert [note.finding for note in scored.notes] == [Finding.UNREADABLE]
+    assert [note.finding for note in scored.notes] == [ClipFinding.UNREADABLE]
 
 
 def test_offsets_by_hand() -> None:

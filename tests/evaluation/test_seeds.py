@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import over_seeds
 from synctalk.errors import UserError
-from synctalk.evaluation.score import ClipScore, write_scores
+from synctalk.evaluation.scores import ClipScore, write_scores
 from synctalk.evaluation.seeds import mean_over_seeds
 
 BLANK = ClipScore(**dict.fromkeys(ClipScore.__dataclass_fields__) | {"id": "a", "n_frames": 50})

@@ -17,7 +17,7 @@ from synctalk.corpora.manifest import changes, read_manifest
 from synctalk.corpora.records import ClipTable, iter_rows, read_rejected
 from synctalk.corpora.transcript import read_align, read_transcript
 from synctalk.errors import ClipError, UserError
-from synctalk.evaluation.pairs import match_crossed
+from synctalk.evaluation.videos.pairs import match_crossed
 from synctalk.faces.detect import read_published_track
 from synctalk.features.tokens import Tokenizer, Units
 from synctalk.media import read_audio

@@ -21,19 +21,12 @@ from synctalk.checkpoints.typed import load_generator
 from synctalk.cli.app import main
 from synctalk.faces.crop import whole_boxes
 from synctalk.faces.detect import Detector, DetectorParams, make_detector
-from synctalk.generation.dub import (
-    GENERATED,
-    OUTPUT_RATE,
-    Footage,
-    chosen_tracks,
-    dub,
-    encode_long_audio,
-    even_sides,
-    look,
-    shot_people,
-)
+from synctalk.generation.audio import encode_long_audio
+from synctalk.generation.dub import dub
 from synctalk.generation.fit import Fit
+from synctalk.generation.output import GENERATED, OUTPUT_RATE, even_sides
 from synctalk.generation.people import Who
+from synctalk.generation.shots import SampledFaces, chosen_tracks, sample_faces, shot_people
 from synctalk.media import probe, read_audio, read_video, write_audio, write_video
 from synctalk.media.probe import VideoStream
 from synctalk.models.generator import Wav2LipConfig, Wav2LipGenerator
@@ -81,7 +74,7 @@ def outside_faces(kit: Kit, video: Path) -> np.ndarray:
     """Bool [T, H, W], true outside the lower half of the face box of each frame."""
     stream = stream_of(video)
     outside = np.ones((stream.n_frames, stream.height, stream.width), bool)
-    shots = shot_people(look(video, stream, kit.detector), stream.n_frames, stream.fps)
+    shots = shot_people(sample_faces(video, stream, kit.detector), stream.n_frames, stream.fps)
     for track in chosen_tracks(shots, "largest"):
         boxes = whole_boxes(track.boxes, (stream.height, stream.width))
         for number, (x1, y1, x2, y2) in enumerate(boxes, track.start):
@@ -311,7 +304,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_file(kit: Kit, tmp_path: Path, mo
         with pytest.raises(SystemExit) as stop:
             run(kit, monkeypatch, disk / "out.mp4")
         line = one_line(stop.value.code)
-        assert line == f"error: {disk}/out.mp4: cannot be written (No space left on device); write to another place"
+        assert line == f"error: {disk}/out.mp4: cannot be written (No space left on device); write to another path"
         assert list(disk.iterdir()) == []
 
 
@@ -410,10 +403,10 @@ def test_a_face_that_is_lost_for_a_second_is_dubbed_before_and_after(kit: Kit, t
     assert not changed[28:47].any()
 
 
-def look_at(kit: Kit, frames: np.ndarray, tmp_path: Path) -> Footage:
+def look_at(kit: Kit, frames: np.ndarray, tmp_path: Path) -> SampledFaces:
     path = tmp_path / "looked_at.mp4"
     write_video(path, iter(frames))
-    return look(path, stream_of(path), kit.detector)
+    return sample_faces(path, stream_of(path), kit.detector)
 
 
 def test_hevc_that_a_phone_filmed_sideways_comes_out_upright(kit: Kit, tmp_path: Path) -> None:
@@ -468,7 +461,7 @@ def test_long_sound_is_heard_in_pieces_as_it_is_at_once(kit: Kit, monkeypatch: p
     peer = Wav2LipGenerator(Wav2LipConfig(image=GENERATOR.image, mel_widths=(2, 2, 3, 4))).eval()
     pcm = np.random.default_rng(0).normal(0, 2000, 16000 * 26 + 100).astype(np.int16)
     pieces = encode_long_audio(peer, pcm)
-    monkeypatch.setattr("synctalk.generation.dub.WHOLE_ROWS", 10_000)
+    monkeypatch.setattr("synctalk.generation.audio.WHOLE_ROWS", 10_000)
     whole = encode_long_audio(peer, pcm)
     assert pieces.shape == whole.shape == (651, GENERATOR.image.d_audio)
     np.testing.assert_allclose(pieces, whole, rtol=1e-4, atol=1e-5)

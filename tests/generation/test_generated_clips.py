@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from evaluation.footage import START, noise, real_takes
+from evaluation.footage import START, noise, real_videos
 from training.tiny import GENERATOR, reader
 
 from synctalk.generation.corpus import GenerateParams, generate_clip
@@ -22,7 +22,7 @@ PARAMS = GenerateParams(batch_frames=64, crf=18, preset="ultrafast")
 def test_a_generated_clip_has_the_sound_of_its_sample(tmp_path: Path, audio_start: int) -> None:
     torch.manual_seed(0)
     model = SyncTalklip(GENERATOR, reader().config.encoder).eval()
-    (take,) = real_takes(tmp_path, 1)
+    (take,) = real_videos(tmp_path, 1)
     sample = replace(take.sample, row=replace(take.sample.row, audio_start=audio_start))
     out = tmp_path / "made" / "clip.mp4"
     generate_clip(model, take.root, take.clip, sample, PARAMS, out)

@@ -116,7 +116,7 @@ def test_a_better_discriminator_and_a_better_fake_lower_their_losses(form: str) 
 
 
 def test_eq_11_theta_is_the_scaled_mean_l1_distance() -> None:
-    value = theta(audio=torch.tensor([1.0, 5.0]), video=torch.tensor([2.0, 2.0]), temperature=0.5)
+    value = theta(audio=torch.tensor([1.0, 5.0]), video=torch.tensor([2.0, 2.0]), tau=0.5)
     assert float(value) == pytest.approx(0.5 * (1 + 3) / 2)
 
 

@@ -149,7 +149,7 @@ def test_times_that_cannot_be_written_are_refused(tmp_path: Path, pts_s: list[fl
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".m4a"])
-def test_no_sound_is_not_written(tmp_path: Path, suffix: str) -> None:
+def test_no_audio_is_not_written(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(ValueError, match="no sound to write"):
         write_audio(tmp_path / f"sound{suffix}", np.zeros(0, np.int16))
     assert list(tmp_path.iterdir()) == []

@@ -15,10 +15,12 @@ import pytest
 from evaluation.footage import noise
 
 from synctalk.evaluation.folder import Scored
-from synctalk.evaluation.pairs import Finding, Matching, Note, Pair
-from synctalk.evaluation.score import ClipScore
+from synctalk.evaluation.scores import ClipScore
+from synctalk.evaluation.videos.findings import ClipFinding, Note
+from synctalk.evaluation.videos.pairs import Matching, Pair
 from synctalk.media import write_video
-from synctalk.report.report import ClipView, TakeView, render
+from synctalk.report.clips import ClipView, VideoView
+from synctalk.report.report import render
 from synctalk.report.score_page import write_pages
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here")
@@ -65,7 +67,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("report")
     mp4, shorter = numbered_video(root / "a.mp4"), numbered_video(root / "b.mp4", N_FRAMES - 1)
     strip = np.zeros((32, 320, 3), np.uint8)
-    takes = [TakeView(name, shorter if name == "m3" else mp4, strip, (0.25, 0.5, 0.5, 0.25)) for name in METHODS]
+    videos = [VideoView(name, shorter if name == "m3" else mp4, strip, (0.25, 0.5, 0.5, 0.25)) for name in METHODS]
     of_method = {name: float(place) for place, name in enumerate(METHODS)}
     scores = {
         (corpus, name): pd.DataFrame(
@@ -76,7 +78,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     }
     page = render(
         title="report", scale="demo", variant="base", variant_row="base", about="", tables=[], checks=[], corpora=[],
-        clips=[ClipView("lrs2", clip, "bin blue", takes) for clip in CLIPS],
+        clips=[ClipView("lrs2", clip, "bin blue", videos) for clip in CLIPS],
         scores=scores, claims={}, clusters={}, probe=[], curves=[],
     )  # fmt: skip
     (root / "index.html").write_text(page, encoding="utf-8")
@@ -117,7 +119,7 @@ def open_gallery(tab: sync_api.Page, url: str) -> sync_api.Locator:
 
 
 def wait_for_frame(tab: sync_api.Page, frame: int) -> None:
-    tab.wait_for_function(f"() => gallery.frame === {frame} && gallery.active.every(take => !take.video.seeking)")
+    tab.wait_for_function(f"() => gallery.frame === {frame} && gallery.active.every(item => !item.video.seeking)")
 
 
 def test_all_videos_show_the_frame_that_is_sought(tab: sync_api.Page, report: str) -> None:
@@ -165,7 +167,7 @@ def test_all_videos_play_in_step(tab: sync_api.Page, report: str, speed: float) 
     assert sorted(spreads)[4] <= 1
     tab.keyboard.press("Space")
     tab.wait_for_function(
-        "() => !gallery.playing && gallery.active.every(take => take.video.paused && !take.video.seeking)"
+        "() => !gallery.playing && gallery.active.every(item => item.video.paused && !video.video.seeking)"
     )
     # a sought frame is drawn a moment after its search has ended
     tab.wait_for_function(f"() => ({ON_SCREEN})().every(frame => frame === gallery.frame)", timeout=3000)
@@ -203,17 +205,17 @@ def test_digits_choose_the_methods_and_one_alone_is_heard(tab: sync_api.Page, re
     tab.keyboard.press("1")
     tab.keyboard.press("5")
     tab.keyboard.press("0")
-    tab.wait_for_function("() => gallery.shown.size === 5 && gallery.active.every(take => take.video.readyState >= 2)")
+    tab.wait_for_function("() => gallery.shown.size === 5 && gallery.active.every(item => item.video.readyState >= 2)")
     assert shown.evaluate_all("all => all.map(one => one.dataset.method)") == ["base", "m3", "m4", "m5", "m10"]
-    unmuted = "() => gallery.active.filter(take => !take.video.muted).map(take => take.method)"
+    unmuted = "() => gallery.active.filter(item => !item.video.muted).map(item => item.method)"
     assert tab.evaluate(unmuted) == ["base"]  # the truth's sound went with its picture
-    tab.get_by_label("sound of").select_option("m4")
+    tab.get_by_label("audio of").select_option("m4")
     assert tab.evaluate(unmuted) == ["m4"]
-    tab.get_by_label("sound of").select_option("none")
+    tab.get_by_label("audio of").select_option("none")
     assert tab.evaluate(unmuted) == []
     tab.locator("[data-do=all]").click()
     tab.wait_for_function(
-        "() => gallery.active.length === 11 && gallery.active.every(take => take.video.readyState >= 2)"
+        "() => gallery.active.length === 11 && gallery.active.every(item => item.video.readyState >= 2)"
     )
     assert tab.evaluate(ON_SCREEN) == [0] * 11
 
@@ -302,18 +304,20 @@ def test_the_page_of_scores_plays_videos_where_they_lie(tab: sync_api.Page, tmp_
         for path in (pair.generated, pair.reference):
             assert path is not None
             numbered_video(path)
-    scored = Scored((score(ids[0], 2.0, 0), score(ids[1], None, 1)), (Note("s/3", Finding.MISSING, False, "none"),), {})
+    scored = Scored(
+        (score(ids[0], 2.0, 0), score(ids[1], None, 1)), (Note("s/3", ClipFinding.MISSING, False, "none"),), {}
+    )
     setting = {"lse": None, "wer": None, "mouth": None, "faces": None, "sha256": {}}
     (tmp_path / "out").mkdir()
     write_pages(scored, Matching(tuple(pairs), ()), setting, tmp_path / "out")
     open_gallery(tab, (tmp_path / "out" / "report.html").as_uri())
     tab.locator("#clips [data-open='s/a b#1']").click()
     tab.wait_for_function(
-        "() => gallery.clip.id === 's/a b#1' && gallery.active.every(take => take.video.readyState >= 2)"
+        "() => gallery.clip.id === 's/a b#1' && gallery.active.every(item => item.video.readyState >= 2)"
     )
     tab.keyboard.press(".")
     wait_for_frame(tab, 1)
-    assert tab.evaluate("gallery.active.map(take => take.video.videoWidth)") == [64, 64]
+    assert tab.evaluate("gallery.active.map(item => item.video.videoWidth)") == [64, 64]
     assert tab.locator("[data-do=zoom]").is_hidden()  # nobody knows where the mouth is
     tab.set_viewport_size({"width": 390, "height": 844})
     assert tab.evaluate("document.documentElement.scrollWidth") == 390

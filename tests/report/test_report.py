@@ -14,28 +14,24 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation.footage import FACE, made_takes, real_takes, waves
+from evaluation.footage import FACE, made_videos, real_videos, waves
 
 from synctalk.media.probe import probe
-from synctalk.report.page import Bar, clip_row, clip_table, marked_words
-from synctalk.report.report import (
+from synctalk.report.checks import sanity_checks
+from synctalk.report.clips import (
     LABEL_WIDTH,
     ClipView,
-    TakeView,
+    VideoView,
     choose_clips,
     contact_sheet,
-    corpus_view,
     face_strip,
     jpeg,
     mouth_box,
-    read_bars,
-    read_clusters,
-    read_curves,
-    render,
-    sanity_checks,
-    table_rows,
-    take_view,
+    video_view,
 )
+from synctalk.report.page import Bar, clip_row, clip_table, marked_words
+from synctalk.report.report import render, table_rows
+from synctalk.report.results import corpus_view, read_bars, read_clusters, read_curves
 from synctalk.tables.claims import check_claims, to_json
 from synctalk.tables.setting import Setting
 from synctalk.tables.table import Cell, caption, method_table
@@ -172,8 +168,8 @@ def test_the_strip_shows_first_and_last_face_in_rgb() -> None:
 
 def test_the_contact_sheet_has_a_named_row_for_each_take() -> None:
     red, blue = (np.full((32, 320, 3), colour, np.uint8) for colour in ((250, 0, 0), (0, 0, 250)))
-    takes = [TakeView(name, b"", strip, (0, 0, 1, 1)) for name, strip in (("ground_truth", red), ("base", blue))]
-    sheet = contact_sheet(ClipView("lrs2", "main/1/1", "bin blue", takes))
+    videos = [VideoView(name, b"", strip, (0, 0, 1, 1)) for name, strip in (("ground_truth", red), ("base", blue))]
+    sheet = contact_sheet(ClipView("lrs2", "main/1/1", "bin blue", videos))
     assert sheet.shape == (64, LABEL_WIDTH + 320, 3)
     assert (sheet[:32, LABEL_WIDTH:] == red).all()
     assert (sheet[32:, LABEL_WIDTH:] == blue).all()
@@ -230,11 +226,11 @@ def test_columns_in_which_nothing_was_measured_are_left_out() -> None:
     assert "frame_psnr" not in clip_table(unheard)["names"]  # that of faces says more
 
 
-def test_real_takes_are_encoded_for_browsers_and_generated_ones_taken_as_they_are(tmp_path: Path) -> None:
-    truth = real_takes(tmp_path, 1)
-    made = made_takes(truth, tmp_path / "made")
-    real = take_view("ground_truth", truth[0], FACE)
-    copy = take_view("base", made[0], FACE)
+def test_real_videos_are_encoded_for_browsers_and_generated_ones_taken_as_they_are(tmp_path: Path) -> None:
+    truth = real_videos(tmp_path, 1)
+    made = made_videos(truth, tmp_path / "made")
+    real = video_view("ground_truth", truth[0], FACE)
+    copy = video_view("base", made[0], FACE)
     assert made[0].generated is not None
     assert copy.mp4 == made[0].generated.read_bytes()
     (tmp_path / "again.mp4").write_bytes(real.mp4)
@@ -290,7 +286,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         (results / name / "face_sizes.csv").write_text("width_px,clips\n64,49\n")
     curves = results / "curves.csv"
     curves.write_text("step,loss\n0,1\n10,0.5\n")
-    take = TakeView("base", b"film", face_strip(waves(4, 0)[:, :32, :32]), (0.25, 0.5, 0.5, 0.25))
+    video = VideoView("base", b"film", face_strip(waves(4, 0)[:, :32, :32]), (0.25, 0.5, 0.5, 0.25))
     clip = SCORE | {"id": "main/1/<b>", "reference": NASTY, "hypothesis": "bin </script>"}
     scores = {("lrs2", name): pd.DataFrame([clip]) for name in ("ground_truth", "conv", "base")}
     cells = method_table(1, {"base": {"lrs2": {"lse_c": {"value": 8.0, "low": 7.0, "high": 9.0, "n": 40}}}})
@@ -312,7 +308,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         ],
         checks=sanity_checks({"lrs2": figures()}, {"base": {"lrs2": figures(lse_c=0.5)}}),
         corpora=[corpus_view(path) for path in sorted(results.glob("*.json"))],
-        clips=[ClipView("lrs2", "main/1/<b>", NASTY, [take, replace(take, method="conv")])],
+        clips=[ClipView("lrs2", "main/1/<b>", NASTY, [video, replace(video, method="conv")])],
         scores=scores,
         claims=ledger,
         clusters={"purity": [("it1", 0.25), ("it2", 0.5)]},
@@ -354,10 +350,10 @@ def test_the_page_needs_no_other_file(page: str) -> None:
 def test_videos_and_strips_are_inside(page: str) -> None:
     data = data_of(page)
     (clip,) = data["clips"]
-    assert [take["method"] for take in clip["takes"]] == ["base", "conv"]
-    assert [base64.b64decode(take["mp4"]) for take in clip["takes"]] == [b"film"] * 2
-    assert decoded(clip["takes"][0]["strip"], "image/jpeg")[:2] == b"\xff\xd8"
-    assert clip["takes"][0]["mouth"] == [0.25, 0.5, 0.5, 0.25]
+    assert [video["method"] for video in clip["videos"]] == ["base", "conv"]
+    assert [base64.b64decode(video["mp4"]) for video in clip["videos"]] == [b"film"] * 2
+    assert decoded(clip["videos"][0]["strip"], "image/jpeg")[:2] == b"\xff\xd8"
+    assert clip["videos"][0]["mouth"] == [0.25, 0.5, 0.5, 0.25]
     assert data["methods"] == ["ground_truth", "conv", "base"]
     assert data["shown"] == ["ground_truth", "base", "conv"]  # the truth and the variant before others
 

@@ -16,7 +16,7 @@ import torch
 
 from synctalk.corpora.records import Clip, ClipTable, read_rejected, read_table, write_clips, write_table
 from synctalk.errors import Reason, UserError
-from synctalk.evaluation.judges import SyncEmbeddings
+from synctalk.evaluation.judges.syncnet import SyncEmbeddings
 from synctalk.features.corpus import extract_corpus
 from synctalk.features.pcm import pcm_from
 from synctalk.media.write import write_audio

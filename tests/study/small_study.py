@@ -10,9 +10,9 @@ import numpy as np
 
 from synctalk.media import write_video
 from synctalk.study.answers import checksum
-from synctalk.study.build import Built, Plan, build_study, folder_sources, handed_out
-from synctalk.study.footage import Form
+from synctalk.study.build import Built, StudyPlan, build_study, folder_sources, handed_out
 from synctalk.study.records import QUESTIONS, Key, Origin, Shown, opaque_name
+from synctalk.study.videos import Form
 from synctalk.timebase import n_samples
 
 METHODS = ("ground_truth", "quokkalip", "zebratalk")
@@ -48,7 +48,7 @@ def write_folders(root: Path) -> dict[str, Path]:
 
 def small_build(root: Path, *, n_videos: int = 12, n_raters: int = 3, overlap: int = 1, seed: int = 5) -> Built:
     """Build a study of those folders in `root/study` with its key in `root/key.json`."""
-    plan = Plan(n_videos, n_raters, overlap, seed, Form(size=96, crf=20))
+    plan = StudyPlan(n_videos, n_raters, overlap, seed, Form(size=96, crf=20))
     sources = folder_sources(write_folders(root / "videos"))
     return build_study(sources, plan, Origin(), root / "study", root / "key.json")
 

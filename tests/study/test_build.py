@@ -17,9 +17,9 @@ from study.small_study import CLIPS, METHODS, N_FRAMES, picture, small_build, wr
 
 from synctalk.errors import UserError
 from synctalk.media import probe, read_audio, read_video, write_video
-from synctalk.study.build import HANDED_OUT, Built, Plan, build_study, folder_sources
-from synctalk.study.footage import Form, film_clip, fit, videos_below
+from synctalk.study.build import HANDED_OUT, Built, StudyPlan, build_study, folder_sources
 from synctalk.study.records import Origin, assignment_digest, read_key
+from synctalk.study.videos import Form, fit, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_page_needs_nothing_from_elsewhere(built: tuple[Path, Built]) -> Non
 def test_what_might_tell_methods_apart_is_said(built: tuple[Path, Built]) -> None:
     notes = built[1].notes
     assert len(notes) == 2 * len(CLIPS)
-    assert "spk7/kumquat1: cut to the shortest take, 20 frames (quokkalip by 1, zebratalk by 2)" in notes
+    assert "spk7/kumquat1: cut to the shortest video, 20 frames (quokkalip by 1, zebratalk by 2)" in notes
     sizes = "(ground_truth 64x64, quokkalip 80x64, zebratalk 96x64)"
     assert sum(sizes in note and "unlike size" in note for note in notes) == len(CLIPS)
 
@@ -160,7 +160,7 @@ def test_what_is_no_key_is_one_line(tmp_path: Path, text: str) -> None:
 
 
 def test_the_key_never_lies_in_the_folder_and_nothing_is_written_over(tmp_path: Path) -> None:
-    plan = Plan(3, 1, 1, 0, Form(96, 20))
+    plan = StudyPlan(3, 1, 1, 0, Form(96, 20))
     sources = {method: {"a": Path("none.mp4")} for method in METHODS}
     with pytest.raises(UserError, match="lies in the folder that is handed out"):
         build_study(sources, plan, Origin(), tmp_path / "study", tmp_path / "study/deep/key.json")
@@ -176,19 +176,19 @@ def test_the_key_never_lies_in_the_folder_and_nothing_is_written_over(tmp_path: 
 def test_a_video_that_does_not_decode_leaves_no_half_study(tmp_path: Path) -> None:
     folders = write_folders(tmp_path / "videos")
     (folders["quokkalip"] / f"{CLIPS[0]}.mp4").write_bytes(b"no video")
-    plan = Plan(12, 3, 1, 0, Form(96, 20))
+    plan = StudyPlan(12, 3, 1, 0, Form(96, 20))
     with pytest.raises(UserError, match=r"quokkalip/spk7/kumquat1\.mp4: cannot be shown"):
         build_study(folder_sources(folders), plan, Origin(), tmp_path / "study", tmp_path / "key.json")
     assert [path.name for path in tmp_path.iterdir()] == ["videos"]
 
 
-def test_takes_of_unlike_length_are_not_of_one_clip(tmp_path: Path) -> None:
+def test_videos_of_unlike_length_are_not_of_one_clip(tmp_path: Path) -> None:
     sources, targets = {}, {}
     for name, n_frames in (("short", 10), ("long", 23)):
         sources[name], targets[name] = tmp_path / f"{name}.mp4", tmp_path / f"{name}-out.mp4"
         write_video(sources[name], picture(n_frames, 64, 64, 0), audio=np.ones(640 * n_frames, np.int16))
-    with pytest.raises(UserError, match=r"clip: its takes have unlike lengths \(long 0\.92 s, short 0\.40 s\)"):
-        film_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
+    with pytest.raises(UserError, match=r"clip: its videos have unlike lengths \(long 0\.92 s, short 0\.40 s\)"):
+        write_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
 
 
 def test_each_take_keeps_its_own_sound_from_its_beginning(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_each_take_keeps_its_own_sound_from_its_beginning(tmp_path: Path) -> Non
         tone = 9000 * np.sin(2 * np.pi * hertz * np.arange(640 * n_frames) / 16000)
         tone[: 640 * 25] = 0
         write_video(sources[name], picture(n_frames, 64, 64, 0), audio=tone.astype(np.int16))
-    film_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
+    write_clip(("clip", {name: (sources[name], targets[name]) for name in sources}), Form(64, 20))
     for name, hertz in (("low", 200), ("high", 1000)):
         pcm = read_audio(targets[name]).astype(float)
         loud = np.flatnonzero(np.abs(pcm) > 4000)[0]
@@ -215,18 +215,3 @@ def test_frames_keep_their_shape_within_the_square() -> None:
     assert not square[:40].any()
     assert not square[120:].any()
     assert (fit(np.full((300, 300, 3), 90, np.uint8), 64) == 90).all()
-
-
-def test_folders_are_searched_at_any_depth_and_two_files_of_a_clip_are_an_error(tmp_path: Path) -> None:
-    for name in ("a/b/one.mp4", "a/two.AVI", "a/notes.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert sorted(videos_below("m", tmp_path)) == ["a/b/one", "a/two"]
-    (tmp_path / "a/two.mp4").touch()
-    with pytest.raises(UserError, match="has the clip's name of"):
-        videos_below("m", tmp_path)
-    with pytest.raises(UserError, match=r"is no folder \(--method m\)"):
-        videos_below("m", tmp_path / "none")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"holds no videos \(--method m\)"):
-        videos_below("m", tmp_path / "empty")

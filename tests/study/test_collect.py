@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from synctalk.cli.app import app
 from synctalk.errors import UserError
-from synctalk.study.answers import Fault, Finding, Rating, checksum, collect_ratings
+from synctalk.study.answers import AnswerFinding, Fault, Rating, checksum, collect_ratings
 from synctalk.study.collect import collect_study, rating_intervals, summarise
 from synctalk.study.records import Key, assignment_digest, write_key
 from synctalk.tables.table import study_caption, study_table
@@ -219,7 +219,7 @@ def test_the_summary_counts_and_agrees() -> None:
         rating("01-aaa", "ground_truth", "x", intelligibility=5, sync=1),
         rating("02-bbb", "ground_truth", "x", intelligibility=5, sync=4),
     ]
-    findings = [Finding("f", Fault.NO_SCORE, "", ""), Finding("g", Fault.NO_SCORE, "", "")]
+    findings = [AnswerFinding("f", Fault.NO_SCORE, "", ""), AnswerFinding("g", Fault.NO_SCORE, "", "")]
     summary = summarise(ratings, findings, KEY)
     assert summary["study"] == KEY.study
     assert (summary["n_ratings"], summary["n_videos"], summary["n_raters"]) == (4, 2, 2)

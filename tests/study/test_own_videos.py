@@ -18,12 +18,12 @@ from synctalk.params.read import PARAMS
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.records import Crop, npy
 from synctalk.shards.write import write_shards
-from synctalk.study.footage import fit
 from synctalk.study.records import read_key
+from synctalk.study.videos import fit
 from synctalk.timebase import n_samples
 
 COMMITTED = Path(__file__).parents[2] / "params.yaml"
-ROLE, N_FRAMES, N_CLIPS = "lrs2", 20, 2
+CORPUS, N_FRAMES, N_CLIPS = "lrs2", 20, 2
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
     monkeypatch.chdir(tmp_path)
     params = yaml.load(COMMITTED.read_text(encoding="utf-8"), yaml.CSafeLoader)
-    params["corpora"][ROLE]["root"] = "corpus"
+    params["corpora"][CORPUS]["root"] = "corpus"
     params["methods"] = {"base": params["methods"]["base"]}
     PARAMS.write_text(yaml.dump(params, Dumper=yaml.CSafeDumper), encoding="utf-8")
     rows = []
@@ -44,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_video(
             tmp_path / "corpus" / clip.video, waves(n_stored, number), audio=noise(n_stored, number), lossless=True
         )
-        made = tmp_path / "data/generated/base" / ROLE / f"{clip.id}.mp4"
+        made = tmp_path / "data/generated/base" / CORPUS / f"{clip.id}.mp4"
         made.parent.mkdir(parents=True)
         write_video(made, 255 - waves(N_FRAMES, number), audio=noise(N_FRAMES, number), lossless=True)
         crop = Crop(
@@ -56,8 +56,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             mouth=encode_mosaic(np.zeros((N_FRAMES, 32, 32), np.uint8), 95),
         )  # fmt: skip
         rows.append((clip, crop, {"fbank": npy(np.zeros((N_FRAMES, 104), np.float32))}))
-    write_clips(tmp_path / "data/index" / ROLE / "clips.parquet", [clip for clip, _, _ in rows])
-    write_shards(tmp_path / "data/shards" / ROLE, rows, max_bytes=10**9)
+    write_clips(tmp_path / "data/index" / CORPUS / "clips.parquet", [clip for clip, _, _ in rows])
+    write_shards(tmp_path / "data/shards" / CORPUS, rows, max_bytes=10**9)
     return tmp_path
 
 
@@ -65,7 +65,7 @@ def build(*arguments: str) -> str:
     """`synctalk study build` with the smallest numbers; what it prints."""
     done = CliRunner().invoke(
         app,
-        ["study", "build", "-o", "study", "--key", "key.json", "--role", ROLE, "--raters", "2", "--size", "160",
+        ["study", "build", "-o", "study", "--key", "key.json", "--corpus", CORPUS, "--raters", "2", "--size", "160",
          *arguments],
     )  # fmt: skip
     if isinstance(done.exception, UserError):
@@ -79,7 +79,7 @@ def test_real_clips_are_cut_as_the_evaluation_cuts_them(project: Path) -> None:
     key = read_key(project / "key.json")
     assert (key.origin.scale, key.origin.synthetic) == ("demo", True)  # lrs3 is still a look-alike
     assert sorted((shown.method, shown.clip) for shown in key.videos.values()) == [
-        (method, f"{ROLE}/main/{number}/00001") for method in ("base", "ground_truth") for number in range(N_CLIPS)
+        (method, f"{CORPUS}/main/{number}/00001") for method in ("base", "ground_truth") for number in range(N_CLIPS)
     ]
     for name, shown in key.videos.items():
         number = int(shown.clip.split("/")[-2])
@@ -100,7 +100,7 @@ def test_real_clips_are_cut_as_the_evaluation_cuts_them(project: Path) -> None:
 
 def test_folders_stand_beside_the_pipelines_own(project: Path) -> None:
     for number in range(N_CLIPS):
-        path = project / "brought" / ROLE / f"main/{number}/00001.avi"
+        path = project / "brought" / CORPUS / f"main/{number}/00001.avi"
         path.parent.mkdir(parents=True)
         write_video(path.with_suffix(".mp4"), waves(N_FRAMES, 7), audio=noise(N_FRAMES, 7))
     build("--videos", "6", "--own", "--method", "newlip=brought")
@@ -115,7 +115,7 @@ def test_folders_stand_beside_the_pipelines_own(project: Path) -> None:
         (["--own", "--method", "base=data/generated/base"], "--method base: is a method of the pipeline too"),
         (["--method", "base"], "--method base: is not of the form NAME=DIR"),
         (["--method", "a=x", "--method", "a=y"], "--method a=y: a is given twice"),
-        (["--method", "a=none"], r"none: is no folder \(--method a\)"),
+        (["--method", "a=none"], r"none: is no folder"),
         (["--size", "161"], "--size 161: is odd"),
     ],
 )
@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_one_line(project: Path, arguments: list[str], line
 
 
 def test_before_the_pipeline_has_run_it_says_so(project: Path) -> None:
-    (project / "data/index" / ROLE / "clips.parquet").unlink()
+    (project / "data/index" / CORPUS / "clips.parquet").unlink()
     with pytest.raises(UserError, match="run `dvc repro`, or give folders"):
         build()
 

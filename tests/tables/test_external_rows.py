@@ -15,7 +15,7 @@ from synctalk.tables.table import caption, method_table, show
 
 NOTES = """corpus,id,finding,scored,detail
 lrs2,main/1,missing,false,"no video, of this name"
-lrs2,main/2,no_sound,false,it has none
+lrs2,main/2,no_audio,false,it has none
 lrs2,main/3,missing,false,no video
 lrs2,main/4,longer,true,"9 frames, 8 in the real video"
 """
@@ -48,7 +48,7 @@ def test_a_method_with_videos_has_its_figures_and_others_those_of_the_paper(proj
 
 def test_clips_without_figures_are_counted_in_the_captions_of_tables_1_and_4(project: Path) -> None:
     external = load_external(project)
-    said = "Not scored of pc_avs on lrs2: 2 missing, 1 no sound (results/methods/pc_avs/notes.csv)."
+    said = "Not scored of pc_avs on lrs2: 2 missing, 1 no audio (results/methods/pc_avs/notes.csv)."
     assert external.unscored == said
     setting = Setting(scale="demo", synthetic=True, common_start=True)
     captions = {number: caption(number, setting, external.unscored) for number in (1, 2, 3, 4)}

@@ -14,36 +14,40 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch._dynamo  # optimisers do it otherwise, in each process anew
+from overfit import train_generator as run_generator
+from test_generator import ALL_TERMS
 from test_step import GENERATING, READING
-from test_talking import ALL_TERMS
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
 from torch import multiprocessing, nn
 
-from synctalk.training import finetune as finetuning
-from synctalk.training import loop, talking
-from synctalk.training.data import SampleCache
+from synctalk.shards.cache import SampleCache
+from synctalk.training import fit as fitting
+from synctalk.training import loop
+from synctalk.training.finetune import FinetuneTask
+from synctalk.training.generator import begin_generator
 from synctalk.training.loop import TrainState
+from synctalk.training.optim import Optimizer
 from synctalk.training.processes import begin_training, rank, shared_scratch
-from synctalk.training.supervisor import Supervisor
 
 
 def train_reader(cache: SampleCache, folder: Path) -> tuple[nn.Module, TrainState]:
     model = reader()
-    return model, finetuning.finetune(
-        model, cache, tokenizer(), READING, crop=CROP, seed=1, folder=folder, label="test"
+    return model, fitting.fit(
+        FinetuneTask(model, cache, tokenizer(), READING, crop=CROP, seed=1), folder=folder, label="test"
     )
 
 
 def train_generator(cache: SampleCache, folder: Path) -> tuple[nn.Module, TrainState]:
     pieces = tokenizer()
     watcher = reader(vocabulary=len(pieces))
-    model, discriminator = talking.begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
-    state = talking.train_generator(
-        model, discriminator, Supervisor(watcher, cache, CROP), cache, pieces, ALL_TERMS, GENERATING, crop=CROP,
-        seed=2, folder=folder, label="test",
+    model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
+    state = run_generator(
+        model, discriminator, watcher, cache, pieces, ALL_TERMS, GENERATING, crop=CROP,
+        seed=2, folder=folder
     )  # fmt: skip
     return nn.ModuleDict({"generator": model, "discriminator": discriminator}), state
 
@@ -51,15 +55,14 @@ def train_generator(cache: SampleCache, folder: Path) -> tuple[nn.Module, TrainS
 def main(what: str, folder: Path, kill_at: int) -> None:
     begin_training()
     loop.SAVE_EVERY_S = 0.0
-    place = finetuning if what == "reader" else talking
-    real = place.training_step
+    real = fitting.training_step
 
-    def training_step(*given: object, **named: object) -> dict[str, float]:
-        if given[1] == kill_at and rank() == 1:
+    def training_step(task: fitting.Task[Any], optimizer: Optimizer, step: int) -> dict[str, float]:
+        if step == kill_at and rank() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return real(*given, **named)  # type: ignore[arg-type]
+        return real(task, optimizer, step)
 
-    place.training_step = training_step  # type: ignore[assignment]
+    fitting.training_step = training_step  # type: ignore[assignment]
     os.chdir(folder)
     cache = samples(folder / f"shards-{rank()}", 6)
     torch.manual_seed(1)

@@ -12,23 +12,20 @@ from tiny import CROP, MOUTH, SENTENCES, samples, tokenizer
 from torch.utils.data import DataLoader
 
 from synctalk.errors import UserError
+from synctalk.features.speech_batch import NoiseParams, SpeechBatch, speech_batch
 from synctalk.features.tokens import token_batch
 from synctalk.models.lip_reader import EOS, PAD
+from synctalk.shards.cache import SampleCache, long_enough
 from synctalk.shards.read import Sample, ShardSet
-from synctalk.training.data import (
+from synctalk.training.batches import (
     FrameBatches,
-    NoiseParams,
-    SampleCache,
-    SpeechBatch,
     StepSampler,
     batch_numbers,
     batches,
     length_classes,
-    long_enough,
-    speech_batch,
 )
+from synctalk.training.generator_batches import TalkingFaceBatch, draw_reference, draw_windows, talking_face_batch
 from synctalk.training.loop import TrainState, run_steps
-from synctalk.training.talking_data import TalkingFaceBatch, draw_reference, draw_windows, talking_face_batch
 
 
 def test_every_clip_comes_once_an_epoch_and_epochs_differ() -> None:
@@ -246,7 +243,7 @@ def test_clips_that_do_not_stay_in_memory_are_read_once_and_give_the_same_batch(
         return talking_face_batch(cache, [1, 3], crop=CROP, window=5, share=0.2, tokenizer=tokenizer(), rng=rng)
 
     kept = samples(tmp_path)
-    monkeypatch.setattr("synctalk.training.data.CACHE_BYTES", 0)
+    monkeypatch.setattr("synctalk.shards.cache.CACHE_BYTES", 0)
     dropped = SampleCache(kept.shards)
     expected = batch(kept)
     reads: list[int] = []

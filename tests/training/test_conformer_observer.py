@@ -14,7 +14,7 @@ from torch import nn
 
 from synctalk.checkpoints import save
 from synctalk.errors import UserError
-from synctalk.evaluation.judges import read_by_conformer
+from synctalk.evaluation.judges.conformer import read_by_conformer
 from synctalk.features.tokens import TokenizerParams, Units, train_tokenizer
 from synctalk.models.conformer import BLANK, Conformer, ConformerConfig
 from synctalk.models.conformer_search import JointBeamConfig

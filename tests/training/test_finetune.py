@@ -15,12 +15,13 @@ from torch import nn
 
 from synctalk.checkpoints import save
 from synctalk.errors import UserError
-from synctalk.evaluation.judges import read_lips
-from synctalk.evaluation.readers import alignment_figures
+from synctalk.evaluation.judges.lip_reader import read_lips
+from synctalk.evaluation.judges.readers import alignment_figures
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.beam_search import BeamConfig
-from synctalk.training.finetune import FinetuneParams, FinetuneWeights, begin_reader, finetune
+from synctalk.training.finetune import FinetuneParams, FinetuneTask, FinetuneWeights, begin_reader
+from synctalk.training.fit import fit
 
 WEIGHTS = FinetuneWeights(lip_reading=1.0, alignment=1.0, ctc=0.5, audio_lip_reading=0.5)
 PARAMS = FinetuneParams(
@@ -38,7 +39,7 @@ def test_two_clips_are_read_word_for_word(tmp_path: Path, freeze: str) -> None:
     model = reader(vocabulary=len(pieces))
     before = alignment_figures(model, cache, CROP)
     params = replace(PARAMS, freeze=freeze)
-    state = finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=tmp_path, label="test")
+    state = fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=0), folder=tmp_path, label="test")
     for name, factor in (("lip_reading", 10), ("audio_lip_reading", 4), ("alignment", 2), ("ctc", 1.5)):
         assert curve(state, name)[-1] < curve(state, name)[0] / factor
     assert not model.training
@@ -53,7 +54,7 @@ def test_a_frozen_front_end_keeps_its_bytes_and_gets_no_gradient(tmp_path: Path)
     resnet = model.encoder.w2v_model.feature_extractor_video.resnet
     before = {key: value.clone() for key, value in model.state_dict().items()}
     params = replace(PARAMS, optim=replace(OPTIM, steps=2, batch_clips=2, weight_decay=0.1))
-    finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=tmp_path, label="test")
+    fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=0), folder=tmp_path, label="test")
     assert all(parameter.grad is None for parameter in resnet.parameters())
     for key, value in model.state_dict().items():
         frozen = key.startswith("encoder.w2v_model.feature_extractor_video.resnet.")
@@ -69,7 +70,7 @@ def test_a_front_end_that_is_not_frozen_learns_and_its_video_is_varied(tmp_path:
     resnet = model.encoder.w2v_model.feature_extractor_video.resnet
     before = {key: value.clone() for key, value in resnet.state_dict().items()}
     params = replace(PARAMS, freeze="none", optim=replace(OPTIM, steps=2, batch_clips=2))
-    finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=tmp_path, label="test")
+    fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=0), folder=tmp_path, label="test")
     moved = [key for key, value in resnet.state_dict().items() if not torch.equal(value, before[key])]
     assert any(key.endswith("running_mean") for key in moved)
     assert any(key.endswith("conv1.weight") for key in moved)
@@ -81,7 +82,7 @@ def test_av_hubert_is_fine_tuned_by_lip_reading_alone(tmp_path: Path) -> None:
     sound = model.encoder.w2v_model.feature_extractor_audio.proj.weight.clone()
     weights = FinetuneWeights(lip_reading=1.0, alignment=0.0, ctc=0.0, audio_lip_reading=0.0)
     params = replace(PARAMS, weights=weights, optim=replace(OPTIM, steps=2))
-    state = finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=tmp_path, label="test")
+    state = fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=0), folder=tmp_path, label="test")
     assert {name for _, name, _ in state.curves} == {"lip_reading", "ctc", "gradient_norm"}
     assert torch.equal(model.encoder.w2v_model.feature_extractor_audio.proj.weight, sound)
 
@@ -98,7 +99,7 @@ def test_the_encoder_is_tuned_after_its_frozen_steps_and_not_before(tmp_path: Pa
         )
         folder = tmp_path / f"{steps}-{freeze_steps}"
         folder.mkdir()
-        finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=folder, label="test")
+        fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=0), folder=folder, label="test")
         return model
 
     frozen = tuned(3, 3)
@@ -126,7 +127,7 @@ def test_a_run_that_is_cut_off_while_frozen_or_after_ends_with_the_same_bits(tmp
         torch.manual_seed(0)
         config = reader(vocabulary=len(pieces)).config
         model = AVSyncNet(replace(config, encoder=replace(config.encoder, dropout=0.1)), params.alignment)
-        finetune(model, cache, pieces, params, crop=CROP, seed=1, folder=folder, label="test")
+        fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=1), folder=folder, label="test")
         return model
 
     for cut in (2, 4):
@@ -148,7 +149,7 @@ def test_a_run_that_is_cut_off_ends_with_the_same_bits(tmp_path: Path, freeze: s
         torch.manual_seed(0)
         config = replace(reader(kind, vocabulary=len(pieces)).config, dropout=0.1)
         model = AVSyncNet(config, params.alignment)
-        finetune(model, cache, pieces, params, crop=CROP, seed=1, folder=folder, label="test")
+        fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=1), folder=folder, label="test")
         return model
 
     assert_resumes(train, tmp_path, 3)
@@ -160,7 +161,7 @@ def test_the_alignment_of_conv_trains_its_convolution(tmp_path: Path) -> None:
     model = reader("conv", vocabulary=len(pieces))
     before = model.align_conv.tap_logits.clone()
     params = replace(PARAMS, optim=replace(OPTIM, steps=2))
-    finetune(model, cache, pieces, params, crop=CROP, seed=0, folder=tmp_path, label="test")
+    fit(FinetuneTask(model, cache, pieces, params, crop=CROP, seed=0), folder=tmp_path, label="test")
     assert not torch.equal(model.align_conv.tap_logits, before)
 
 

@@ -22,29 +22,29 @@ OPTIM = OptimParams(
 
 
 def test_the_learning_rate_warms_up_and_decays_to_its_floor() -> None:
-    assert lr_factor(OPTIM, 0) == pytest.approx(0.1)
-    assert lr_factor(OPTIM, 9) == pytest.approx(1.0)
-    assert lr_factor(OPTIM, 55) == pytest.approx(0.1 + 0.9 * 0.5)
-    assert lr_factor(OPTIM, 100) == pytest.approx(0.1)
+    assert lr_factor(OPTIM, 0, 100) == pytest.approx(0.1)
+    assert lr_factor(OPTIM, 9, 100) == pytest.approx(1.0)
+    assert lr_factor(OPTIM, 55, 100) == pytest.approx(0.1 + 0.9 * 0.5)
+    assert lr_factor(OPTIM, 100, 100) == pytest.approx(0.1)
     cosine = replace(OPTIM, decay="cosine", final_lr_ratio=0.0)
-    assert lr_factor(cosine, 55) == pytest.approx(0.5)
-    assert lr_factor(replace(OPTIM, decay="none"), 99) == 1.0
+    assert lr_factor(cosine, 55, 100) == pytest.approx(0.5)
+    assert lr_factor(replace(OPTIM, decay="none"), 99, 100) == 1.0
 
 
 def test_tri_stage_warms_up_holds_and_decays_by_a_factor_a_step() -> None:
     """fairseq's tri_stage with 10 steps of warm-up, 20 at the peak and 70 of decay to 5 %."""
     tri_stage = replace(OPTIM, hold_steps=20, decay="exponential", final_lr_ratio=0.05)
-    assert lr_factor(tri_stage, 4) == pytest.approx(0.5)
-    assert [lr_factor(tri_stage, step) for step in (9, 10, 29, 30)] == pytest.approx([1.0] * 4)
-    assert lr_factor(tri_stage, 31) == pytest.approx(0.95811, abs=1e-5)  # exp(ln(0.05) / 70)
-    assert lr_factor(tri_stage, 65) == pytest.approx(0.05**0.5)
-    assert lr_factor(tri_stage, 100) == pytest.approx(0.05)
-    assert lr_factor(replace(tri_stage, decay="linear", final_lr_ratio=0.0), 65) == pytest.approx(0.5)
+    assert lr_factor(tri_stage, 4, 100) == pytest.approx(0.5)
+    assert [lr_factor(tri_stage, step, 100) for step in (9, 10, 29, 30)] == pytest.approx([1.0] * 4)
+    assert lr_factor(tri_stage, 31, 100) == pytest.approx(0.95811, abs=1e-5)  # exp(ln(0.05) / 70)
+    assert lr_factor(tri_stage, 65, 100) == pytest.approx(0.05**0.5)
+    assert lr_factor(tri_stage, 100, 100) == pytest.approx(0.05)
+    assert lr_factor(replace(tri_stage, decay="linear", final_lr_ratio=0.0), 65, 100) == pytest.approx(0.5)
 
 
 def test_the_gradient_is_clipped_to_its_norm_and_the_unclipped_norm_is_reported() -> None:
     weight = nn.Parameter(torch.zeros(2))
-    optimizer = Optimizer([weight], replace(OPTIM, clip_norm=1.0))
+    optimizer = Optimizer([weight], replace(OPTIM, clip_norm=1.0), 100)
     norm = optimizer.step((weight * torch.tensor([3.0, 4.0])).sum(), 0)
     assert norm == pytest.approx(5.0)
     torch.testing.assert_close(weight.grad, torch.tensor([0.6, 0.8]), atol=1e-5, rtol=0)
@@ -53,14 +53,14 @@ def test_the_gradient_is_clipped_to_its_norm_and_the_unclipped_norm_is_reported(
 def test_eps_is_added_to_the_root_of_the_second_moment() -> None:
     """Adam's first step is lr g / (|g| + eps), at step 0 of ten of warm-up a tenth of lr."""
     weight = nn.Parameter(torch.zeros(1))
-    Optimizer([weight], replace(OPTIM, eps=1.0)).step((weight * 3.0).sum(), 0)
+    Optimizer([weight], replace(OPTIM, eps=1.0), 100).step((weight * 3.0).sum(), 0)
     assert float(weight.detach()) == pytest.approx(-0.1 * 0.1 * 3 / (3 + 1))
 
 
 def make_run(seed: int = 3) -> tuple[TrainState, nn.Module, Optimizer]:
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
-    optimizer = Optimizer(net.parameters(), OPTIM)
+    optimizer = Optimizer(net.parameters(), OPTIM, 100)
     return TrainState({"net": net}, {"adam": optimizer}), net, optimizer
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from overfit import OPTIM, curve
+from overfit import OPTIM, curve, train_generator
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
-from training.test_talking import ALL_TERMS, TRAIN
+from training.test_generator import ALL_TERMS, TRAIN
 
-from synctalk.training.supervisor import Supervisor
-from synctalk.training.talking import begin_generator, train_generator
+from synctalk.training.generator import begin_generator
 
 pytestmark = [
     pytest.mark.gpu,
@@ -32,8 +31,8 @@ def test_the_first_step_is_that_of_the_cpu(tmp_path: Path, monkeypatch: pytest.M
         watcher = reader(vocabulary=len(pieces))
         model, discriminator = begin_generator(NETWORKS, "synctalklip", watcher, None, seed=0)
         state = train_generator(
-            model, discriminator, Supervisor(watcher, cache, CROP), cache, pieces, method,
-            replace(TRAIN, optim=replace(OPTIM, steps=1)), crop=CROP, seed=2, folder=tmp_path / device, label="test",
+            model, discriminator, watcher, cache, pieces, method,
+            replace(TRAIN, optim=replace(OPTIM, steps=1)), crop=CROP, seed=2, folder=tmp_path / device
         )  # fmt: skip
         assert next(model.parameters()).device.type == device
         found[device] = {name: curve(state, name)[0] for name in ("reconstruction", "lip_reading", "contrastive")}

@@ -13,9 +13,10 @@ from tiny import CROP, ENCODER, samples
 from torch import nn
 
 from synctalk.checkpoints import save
+from synctalk.features.speech_batch import NoiseParams
 from synctalk.training.clusters import ClusterParams, cluster_corpora, read_labels, write_clusters
-from synctalk.training.data import NoiseParams
-from synctalk.training.pretrain import LABEL_OFFSET, PretrainParams, begin_iteration, pretrain
+from synctalk.training.fit import fit
+from synctalk.training.pretrain import LABEL_OFFSET, PretrainParams, PretrainTask, begin_iteration
 
 PARAMS = PretrainParams(
     batch_frames=0, recompute=False,
@@ -38,7 +39,7 @@ def test_one_clip_is_learnt(tmp_path: Path, masking: str) -> None:
     labels = some_labels(1)
     model = begin_iteration(ENCODER, params, labels, tmp_path, seed=0)
     cache = samples(tmp_path / "shards", 1)
-    state = pretrain(model, cache, labels, params, crop=CROP, seed=0, folder=tmp_path, label="test")
+    state = fit(PretrainTask(model, cache, labels, params, crop=CROP, seed=0), folder=tmp_path, label="test")
     losses, accuracies = curve(state, "masked_prediction"), curve(state, "accuracy")
     assert len(losses) == 7
     assert np.mean(losses[-2:]) < losses[0] / 4
@@ -51,7 +52,7 @@ def test_targets_are_the_labels_behind_the_special_symbols(tmp_path: Path) -> No
     model = begin_iteration(ENCODER, PARAMS, labels, tmp_path, seed=0)
     assert model.config.n_labels == 4 + LABEL_OFFSET
     cache = samples(tmp_path / "shards", 1)
-    pretrain(model, cache, labels, PARAMS, crop=CROP, seed=0, folder=tmp_path, label="test")
+    fit(PretrainTask(model, cache, labels, PARAMS, crop=CROP, seed=0), folder=tmp_path, label="test")
     padding = torch.zeros(1, 20, dtype=torch.bool)
     audio, video = torch.from_numpy(cache[0].fbank)[None], torch.zeros(1, 1, 20, CROP, CROP)
     # the special symbols are never right, so they are never predicted
@@ -67,7 +68,7 @@ def test_a_run_that_is_cut_off_ends_with_the_same_bits(tmp_path: Path, cut_at: i
 
     def train(folder: Path) -> nn.Module:
         model = begin_iteration(config, params, labels, tmp_path, seed=0)
-        pretrain(model, cache, labels, params, crop=CROP, seed=3, folder=folder, label="test")
+        fit(PretrainTask(model, cache, labels, params, crop=CROP, seed=3), folder=folder, label="test")
         return model
 
     assert_resumes(train, tmp_path, cut_at)
@@ -107,7 +108,7 @@ def test_five_iterations_each_cluster_what_the_last_has_learnt(tmp_path: Path) -
         labels = read_labels(folder, cache)
         model = begin_iteration(ENCODER, params, labels, source, seed=0)
         assert (model.config.n_labels, model.config.masking) == (n_clusters + LABEL_OFFSET, params.masking)
-        state = pretrain(model, cache, labels, params, crop=CROP, seed=0, folder=folder, label=f"it{number}")
+        state = fit(PretrainTask(model, cache, labels, params, crop=CROP, seed=0), folder=folder, label=f"it{number}")
         assert np.isfinite(curve(state, "masked_prediction")).all()
         save(model, folder / "model.safetensors", {})
         source = folder

@@ -10,19 +10,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from overfit import OPTIM, curve
-from test_talking import TRAIN
+from test_generator import TRAIN
 from tiny import CROP, reader, samples, tokenizer
 from torch import Tensor, nn
 
 from synctalk.errors import UserError
 from synctalk.models.av_syncnet import AlignmentConfig
-from synctalk.training.finetune import FinetuneParams, FinetuneWeights, finetune
-from synctalk.training.optim import Optimizer
+from synctalk.training.finetune import FinetuneParams, FinetuneTask, FinetuneWeights
+from synctalk.training.fit import Task, fit, training_step
+from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.processes import own_share
-from synctalk.training.step import training_step
 
 READING = FinetuneParams(
     start="", batch_frames=0, recompute=False, freeze_steps=0, corpora=("lrs2",), temperature=1.0, smoothing=0.1,
@@ -34,23 +35,31 @@ READING = FinetuneParams(
 GENERATING = replace(TRAIN, optim=replace(OPTIM, steps=4, batch_clips=4))
 
 
+class Fit(Task[Tensor]):
+    """One weight to rows of unequal length, a mean over their elements."""
+
+    def __init__(self, numbers: list[int], optim: OptimParams) -> None:
+        self.model, self.optim, self.seed = nn.ParameterList([torch.tensor([0.5, -1.0])]), optim, 0
+        self.clips_of = lambda _: numbers
+        self.weights = {"fit": 2.0, "seen": 0.0}
+        self.rows = [torch.arange(2.0 * (number + 1)).reshape(-1, 2) + number for number in range(5)]
+
+    def collate(self, numbers: list[int], _: np.random.Generator) -> Tensor:
+        return torch.cat([self.rows[number] for number in numbers])
+
+    def counts(self, batch: Tensor) -> dict[str, float]:
+        return {"fit": len(batch), "seen": len(batch)}
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"fit": (batch @ self.model[0]).square().mean(), "seen": batch[:, 0].mean()}
+
+
 def one_step(numbers: list[int], micro_batches: int, precision: str = "float32") -> tuple[dict[str, float], Tensor]:
-    """Fit one weight to rows of unequal length, a mean over their elements; what is reported, and the gradient."""
-    weight = nn.Parameter(torch.tensor([0.5, -1.0]))
-    rows = [torch.arange(2.0 * (number + 1)).reshape(-1, 2) + number for number in range(5)]
-    optimizer = Optimizer([weight], replace(OPTIM, clip_norm=0.0, micro_batches=micro_batches, precision=precision))
-    reported = training_step(
-        optimizer,
-        0,
-        numbers,
-        seed=0,
-        collate=lambda share, _: torch.cat([rows[number] for number in share]),
-        counts=lambda batch: {"fit": len(batch), "seen": len(batch)},
-        losses=lambda batch: {"fit": (batch @ weight).square().mean(), "seen": batch[:, 0].mean()},
-        weights={"fit": 2.0, "seen": 0.0},
-    )
-    assert weight.grad is not None
-    return reported, weight.grad
+    """What is reported, and the gradient."""
+    task = Fit(numbers, replace(OPTIM, clip_norm=0.0, micro_batches=micro_batches, precision=precision))
+    reported = training_step(task, Optimizer(task.model.parameters(), task.optim, 1), 0)
+    assert task.model[0].grad is not None
+    return reported, task.model[0].grad
 
 
 def test_the_mean_is_over_all_elements_and_not_over_the_means_of_parts() -> None:
@@ -86,7 +95,7 @@ def test_parts_are_the_batch_in_its_order() -> None:
 
 def losses_in_half_precision(scale: float) -> tuple[Optimizer, nn.Parameter]:
     weight = nn.Parameter(torch.ones(1))
-    optimizer = Optimizer([weight], replace(OPTIM, precision="float16"))
+    optimizer = Optimizer([weight], replace(OPTIM, precision="float16"), 60)
     optimizer.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
     return optimizer, weight
 
@@ -120,7 +129,7 @@ def test_micro_batches_give_the_learning_curve_of_the_whole_batch(tmp_path: Path
         folder.mkdir()
         torch.manual_seed(1)
         params = replace(READING, optim=replace(READING.optim, micro_batches=micro_batches))
-        state = finetune(reader(), cache, pieces, params, crop=CROP, seed=1, folder=folder, label="test")
+        state = fit(FinetuneTask(reader(), cache, pieces, params, crop=CROP, seed=1), folder=folder, label="test")
         curves.append([curve(state, name) for name in ("lip_reading", "alignment", "ctc", "gradient_norm")])
     torch.testing.assert_close(torch.tensor(curves[0]), torch.tensor(curves[1]), rtol=2e-4, atol=1e-5)
 

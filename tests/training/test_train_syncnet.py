@@ -13,17 +13,12 @@ from overfit import OPTIM, assert_resumes, curve
 from tiny import samples
 from torch import nn
 
-from synctalk.evaluation.judges import sync_embeddings
+from synctalk.evaluation.judges.syncnet import sync_embeddings
+from synctalk.features.syncnet_input import judge_pictures, stored_pictures
 from synctalk.models.sync_scorer import SyncScorer
 from synctalk.models.syncnet import SyncNet, SyncNetConfig
-from synctalk.training.syncnet import (
-    SyncNetParams,
-    judge_pictures,
-    stored_pictures,
-    train_syncnet,
-    vary_pictures,
-    vary_sound,
-)
+from synctalk.training.fit import fit
+from synctalk.training.syncnet import SyncNetParams, SyncNetTask, vary_audio, vary_pictures
 
 MODEL = SyncNetConfig(
     image_size=32, in_channels=1, lip_widths=(4, 8, 8, 8, 8, 16), audio_widths=(4, 8, 8, 8, 8, 16), d_hidden=16,
@@ -39,7 +34,7 @@ def test_the_windows_of_one_clip_are_told_apart(tmp_path: Path) -> None:
     cache, model = samples(tmp_path / "shards", 1), SyncNet(MODEL)
     # the rate decays, so that the running statistics of the norms catch up with the weights
     params = replace(PARAMS, optim=replace(OPTIM, steps=120, decay="cosine", final_lr_ratio=0.02))
-    state = train_syncnet(model, cache, params, seed=0, folder=tmp_path)
+    state = fit(SyncNetTask(model, cache, params, seed=0), folder=tmp_path, label="test")
     losses, accuracies = curve(state, "offset"), curve(state, "accuracy")
     # chance is the log of 6 to 11 shifts
     assert 1.8 < losses[0] < 3.5
@@ -62,7 +57,7 @@ def test_a_run_that_is_cut_off_ends_with_the_same_bits(tmp_path: Path, cut_at: i
     def train(folder: Path) -> nn.Module:
         torch.manual_seed(0)
         model = SyncNet(MODEL)
-        train_syncnet(model, cache, params, seed=2, folder=folder)
+        fit(SyncNetTask(model, cache, params, seed=2), folder=folder, label="test")
         return model
 
     assert_resumes(train, tmp_path, cut_at)
@@ -79,7 +74,7 @@ def test_clips_that_are_too_short_are_not_taken(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("synctalk.training.syncnet.stored_pictures", note)
     params = replace(PARAMS, clip_frames=24, optim=replace(OPTIM, steps=4))
-    train_syncnet(SyncNet(MODEL), cache, params, seed=0, folder=tmp_path)
+    fit(SyncNetTask(SyncNet(MODEL), cache, params, seed=0), folder=tmp_path, label="test")
     assert sorted(taken) == [24, 24, 26, 26]
 
 
@@ -120,7 +115,7 @@ def test_all_frames_of_a_clip_are_varied_alike(seed: int) -> None:
 
 def test_varied_sound_keeps_its_course() -> None:
     mfcc = np.outer(np.arange(13), np.sin(np.arange(80))).astype(np.float32) * 10
-    varied = vary_sound(mfcc, np.random.default_rng(0))
+    varied = vary_audio(mfcc, np.random.default_rng(0))
     assert varied.dtype == np.float32
     assert varied.shape == mfcc.shape
     change = varied - mfcc

@@ -11,16 +11,15 @@ from synctalk.features.tokens import Tokenizer, TokenizerParams, train_tokenizer
 from synctalk.models.av_hubert import AVHubertConfig
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.discriminator import DiscriminatorConfig
-from synctalk.models.generator import GeneratorConfig
+from synctalk.models.generator import GeneratorConfig, NetworkParams
 from synctalk.models.lip_reader import LipReaderConfig
 from synctalk.models.resnet import FrontEndConfig
 from synctalk.models.synctalklip import SyncTalklipConfig
+from synctalk.shards.cache import SampleCache
 from synctalk.shards.mosaic import encode_mosaic
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import Crop, npy
 from synctalk.shards.write import write_shards
-from synctalk.training.data import SampleCache
-from synctalk.training.networks import NetworkParams
 
 CROP = 24
 MOUTH = 32
