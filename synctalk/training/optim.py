@@ -18,8 +18,8 @@ class AdamParams:
     """Adam and its schedule: linear warm-up, the peak held, then decay to `final_lr_ratio` of it over the steps that
     remain.
 
-    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there. The defaults are
-    torch's, at a constant rate.
+    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there. The
+    defaults are torch's, at a constant rate.
     """
 
     lr: float
