@@ -179,3 +179,9 @@ def test_the_lines_of_python_run_as_printed() -> None:
         exec(code, {})
     assert dub.call_args.args[:2] == (load.return_value, make.return_value)
     assert all(isinstance(path, Path) for path in (*load.call_args.args, *dub.call_args.args[2:]))
+
+
+def test_every_benchmark_is_described() -> None:
+    named = re.findall(r"^\| `(\w+\.py)`", page("benchmarks/README.md"), re.MULTILINE)
+    programs = {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+    assert set(named) == {name for name in programs if name != "meter.py" and not name.startswith("peer_")}
