@@ -41,17 +41,19 @@ from synctalk.models.synctalklip import SyncTalklip, SyncTalklipConfig, generato
 from synctalk.runtime.device import set_threads, torch_device
 from synctalk.shards.cache import SampleCache
 from synctalk.training.adversary import Adversary
-from synctalk.training.optim import Optimizer, OptimParams
-from synctalk.training.supervisor import Supervision, Supervisor
-from synctalk.training.talking_data import TalkingFaceBatch
+from synctalk.training.generator_batches import TalkingFaceBatch
+from synctalk.training.methods import RECONSTRUCTION_ONLY, AdversaryParams, LipReadingParams
+from synctalk.training.optim import AdamParams, Optimizer
+from synctalk.training.reader_supervisor import ReaderSupervisor, Supervision
+from synctalk.training.terms import MadeFaces
 
 FRAME, ROI, CROP, FACE, WINDOW = 160, 96, 88, 96, 5
 OFFSET = (FRAME - ROI) // 2
 Precision = Literal["float32", "bfloat16"]
 WEIGHTS = {"reconstruction": 0.93, "adversarial": 0.07, "lip_reading": 1e-5}
-OPTIM = OptimParams(
-    steps=100, batch_clips=1, lr=1e-4, warmup_steps=0, hold_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.5,
-    beta2=0.999, eps=1e-8, weight_decay=0.0, clip_norm=0.0, micro_batches=1, precision="float32",
+ADAM = AdamParams(
+    lr=1e-4, warmup_steps=0, hold_steps=0, decay="none", final_lr_ratio=1.0, beta1=0.5,
+    beta2=0.999, eps=1e-8, weight_decay=0.0, clip_norm=0.0, precision="float32",
 )  # fmt: skip
 SMALL_ENCODER = AVHubertConfig(
     d_model=128, n_layers=3, d_ffn=384, n_heads=4,
@@ -149,8 +151,8 @@ def pasted_frame_by_frame(generated: Tensor, frames: Tensor, batch: TalkingFaceB
     return torch.stack(mouths)
 
 
-def watched_by_the_peer(supervisor: Supervisor, generated: Tensor, case: Case) -> Supervision:
-    """`Supervisor.watch` the long way: whole frames, and whole clips through the front end."""
+def supervised_by_the_peer(supervisor: ReaderSupervisor, generated: Tensor, case: Case) -> Supervision:
+    """`ReaderSupervisor.supervise` the long way: whole frames, and whole clips through the front end."""
     batch, device = case.batch, generated.device
     mouth = batch.mouth.to(device).float() / 255
     pasted = pasted_frame_by_frame(generated, case.frames, batch)
@@ -196,11 +198,13 @@ def main() -> None:
     case = Case(case.frames.to(device), case.batch, case.samples)
     batch = case.batch
     reader = AVSyncNet(config, AlignmentConfig(kind="local")).to(device)
-    supervisor = Supervisor(reader, case.samples, CROP)
+    supervisor = ReaderSupervisor(
+        reader, case.samples, CROP, method=RECONSTRUCTION_ONLY, lip_reading=LipReadingParams(), head=None
+    )
     sizes = SyncTalklipConfig(image=IMAGES[asked.size], discriminator=DISCRIMINATORS[asked.size], audio_detail=0)
     model = SyncTalklip(sizes, config.encoder).to(device).train()
     model.tune_audio_encoder(3)
-    discriminator = FaceDiscriminator(sizes.discriminator).to(device)
+    discriminator, rng = FaceDiscriminator(sizes.discriminator), torch.Generator().manual_seed(0)
 
     def step(
         supervise: Callable[[Tensor], Supervision],
@@ -211,12 +215,13 @@ def main() -> None:
         target = batch.target_faces.to(device, memory_format=layout)
         with optimizer.autocast():
             faces = generator_input(target, batch.reference_faces.to(device))
-            sound, padding = batch.speech.audio.to(device), batch.speech.padding.to(device)
-            heard = model.encode_audio(sound, padding, batch.frame_index.to(device))
-            generated = model.make(heard.embedding, faces).float()
+            audio, padding = batch.speech.audio.to(device), batch.speech.padding.to(device)
+            encoded = model.encode_audio(audio, padding, batch.frame_index.to(device))
+            generated = model.make(encoded.embedding, faces).float()
+            made = MadeFaces(faces=generated, target=target, audio=encoded)
             terms = {
                 "reconstruction": reconstruction_loss(generated_faces=generated, target_faces=target),
-                "adversarial": adversary.judge(generated),
+                **adversary.terms(made, batch, rng),
                 "lip_reading": lip_reading_loss(
                     logits=supervise(generated).logits,
                     target=batch.speech.target.to(device),
@@ -226,13 +231,14 @@ def main() -> None:
                 ),
             }
         optimizer.step(weighted_total(terms=terms, weights=WEIGHTS), 0)
-        adversary.learn([(target, generated.detach())], 0)
+        adversary.learn(0)
 
     def time_step(
         supervise: Callable[[Tensor], Supervision], layout: torch.memory_format, precision: Precision
     ) -> tuple[float, float]:
-        params = replace(OPTIM, precision=precision)
-        optimizer, adversary = Optimizer(model.parameters(), params), Adversary(discriminator, params, "bce")
+        params = replace(ADAM, precision=precision)
+        optimizer = Optimizer(model.parameters(), params, steps=100)
+        adversary = Adversary(discriminator, AdversaryParams(optim=params), steps=100)
         return measured(lambda: step(supervise, layout, optimizer, adversary), asked.repeats)
 
     def paste(by_frame: bool) -> Tensor:
@@ -250,7 +256,7 @@ def main() -> None:
     n_made = len(batch.clip)
     steps = {
         "released way": time_step(
-            lambda made: watched_by_the_peer(supervisor, made, case), torch.contiguous_format, "float32"
+            lambda made: supervised_by_the_peer(supervisor, made, case), torch.contiguous_format, "float32"
         )
     }
     model.channels_last()

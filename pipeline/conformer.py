@@ -43,7 +43,7 @@ def trained(params: ConformerParams, shards: str, tokenizer: Path, front_end: Pa
 def main(shards: str, tokenizer: Path, front_end: Path, out: Path, readings: Path, metrics: Path) -> None:
     """Train the Conformer on SHARDS, behind the observer FRONT_END, into the folder OUT.
 
-    READINGS has every test clip of the role lrs2, METRICS their figures.
+    READINGS has every test clip of the corpus lrs2, METRICS their figures.
     """
     set_threads()
     crop = load("mouth_crop", int)

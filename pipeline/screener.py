@@ -1,4 +1,4 @@
-"""Stage: crops and the sound beside them -> the SyncNet that screens, or one read from its file."""
+"""Stage: crops and the audio beside them -> the SyncNet that screens, or one read from its file."""
 
 from __future__ import annotations
 

@@ -83,9 +83,9 @@ def test_the_corpus_is_indexed_by_its_stage(patched: Patched, tmp_path: Path) ->
 @pytest.mark.e2e
 @pytest.mark.parametrize("patched", ["method"], indirect=True)
 def test_the_method_is_in_the_graph_and_learns(patched: Patched) -> None:
-    assert patched.passes("tests/training/test_near_sound.py", "tests/pipeline/test_scale.py")
+    assert patched.passes("tests/training/test_near_audio.py", "tests/pipeline/test_scale.py")
     stages = patched.python("-m", "dvc", "stage", "list", "--name-only").split()
-    assert {f"{stage}@near_sound" for stage in ("train", "generate", "evaluate")} <= set(stages)
+    assert {f"{stage}@near_audio" for stage in ("train", "generate", "evaluate")} <= set(stages)
 
 
 @pytest.mark.e2e

@@ -71,12 +71,12 @@ class NoiseParams:
     AV-HuBERT's noise-augmented pre-training takes 0.25, 0 dB, babble of many voices; its labels come from clean audio.
     """
 
-    prob: float
+    prob: float = 0.0
     """Share of the clips that get noise; 0 = none."""
-    low_db: float
-    high_db: float
+    low_db: float = 0.0
+    high_db: float = 0.0
     """Signal-to-noise ratio, drawn evenly between the two."""
-    voices: int
+    voices: int = 1
     """Clips whose audio is the noise of one."""
 
 

@@ -58,14 +58,14 @@ class _Beams:
     clips: list[int]
     tokens: Tensor  # [A, K, S]
     totals: Tensor  # [A, K, S], summed log-probability up to each token
-    dead: Tensor  # [A, K], places that had no candidate left
+    dead: Tensor  # [A, K], columns that had no candidate left
     limits: Tensor  # [A], tokens before the end at most
     memories: list[KeysValues]
     attend_memory: Tensor | None
     past: list[KeysValues] | None
 
     def keep(self, rows: list[int], parents: Tensor) -> None:
-        """Go on with clips `rows` only; `parents` [A, K] are the hypotheses that each place continues."""
+        """Go on with clips `rows` only; `parents` [A, K] are the hypotheses that each column continues."""
         n_beams = parents.shape[1]
         index = torch.tensor(rows, device=parents.device)
         flat = (index[:, None] * n_beams + parents[index]).flatten()
@@ -162,11 +162,11 @@ def _close(
 ) -> None:
     """Hypotheses that end among the first K candidates, best first, until a clip has K of them."""
     n_beams = ends.shape[1]
-    for row, place in ends.nonzero().tolist():
+    for row, column in ends.nonzero().tolist():
         found = closed[beams.clips[row]]
         if len(found) == n_beams:
             continue
-        parent, total = int(parents[row, place]), totals[row, place]
+        parent, total = int(parents[row, column]), totals[row, column]
         tokens = torch.cat([beams.tokens[row, parent, 1:], beams.tokens.new_tensor([EOS])])
         history = torch.cat([beams.totals[row, parent], total[None]])
         log_probs = history.diff(prepend=history.new_zeros(1))

@@ -118,17 +118,17 @@ def joint_beam_search(model: Conformer, encoder_out: Tensor, config: JointBeamCo
         scores = scores + totals[:, -1:]
         best, flat = scores.flatten().topk(min(config.beam, scores.numel()))
         flat = flat[best > NEVER / 2]
-        parents, places = flat // scores.shape[1], flat % scores.shape[1]
-        tokens = torch.cat([tokens[parents], candidates[parents, places][:, None]], dim=1)
-        totals = torch.cat([totals[parents], scores[parents, places][:, None]], dim=1)
+        parents, columns = flat // scores.shape[1], flat % scores.shape[1]
+        tokens = torch.cat([tokens[parents], candidates[parents, columns][:, None]], dim=1)
+        totals = torch.cat([totals[parents], scores[parents, columns][:, None]], dim=1)
         ended = (tokens[:, -1] == eos) | (step == n_frames - 1)
         for row in ended.nonzero().flatten().tolist():
             closed.append(_close(tokens[row], totals[row], eos))
         if bool(ended.all()) or _settled(closed, step):
             break
         going = (~ended).nonzero().flatten()
-        tokens, totals, parents, places = tokens[going], totals[going], parents[going], places[going]
-        prefixes = _Prefixes(extended.ends[:, :, parents, places], extended.score[parents, places])
+        tokens, totals, parents, columns = tokens[going], totals[going], parents[going], columns[going]
+        prefixes = _Prefixes(extended.ends[:, :, parents, columns], extended.score[parents, columns])
         past = [(keys[parents], values[parents]) for keys, values in past]
     return sorted(closed, key=lambda hypothesis: hypothesis.score, reverse=True)
 

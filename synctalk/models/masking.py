@@ -22,7 +22,7 @@ MIN_SPANS = 2
 def span_mask(
     n_frames: NDArray[np.int64], width: int, *, prob: float, length: int, rng: Draws, padded: bool = True
 ) -> Mask:
-    """Spans of `length` frames that start at random places and may overlap; every row has as many masked frames.
+    """Spans of `length` frames that start at random frames and may overlap; every row has as many masked frames.
 
     Args:
         n_frames: real frames of each row, int [B].
@@ -86,7 +86,7 @@ class SpanMasks:
     Attributes:
         audio: bool [B, T], audio rows that are replaced by the mask embedding (M^a).
         video: bool [B, T], frames that are replaced (M^v).
-        shown_frames: int64 [B, T], the frame of the clip that stands in each place.
+        shown_frames: int64 [B, T], the frame of the clip that stands at each frame.
     """
 
     audio: Tensor

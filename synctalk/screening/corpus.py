@@ -49,7 +49,7 @@ class _Sample:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Windows that lips and sound both have, and their sync; None where there are too few."""
+    """Windows that lips and audio both have, and their sync; None where there are too few."""
 
     n_windows: int
     sync: LipSync | None
@@ -91,10 +91,10 @@ def _pictures(sample: _Sample, root: Path, view: View) -> NDArray[np.uint8]:
 
 
 def _measure(sample: _Sample, root: Path, net: Path, view: View, min_windows: int) -> _Measured:
-    """Sync of a crop and the sound beside it, as LSE is measured.
+    """Sync of a crop and the audio beside it, as LSE is measured.
 
     Raises:
-        ClipError: video or sound cannot be decoded.
+        ClipError: video or audio cannot be decoded.
     """
     pcm = pcm_from(read_audio(root / sample.clip.audio, audio_origin_s(sample.clip)), sample.start)
     pcm = pcm[: n_samples(sample.n_frames)]

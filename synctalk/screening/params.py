@@ -31,7 +31,7 @@ class ScreenParams:
 
     policy: Literal["off", "measure", "reject", "repair"]
     """`off`: nothing is measured. `measure`: figures only. `reject`: clips beyond the limits are `out_of_sync`.
-    `repair`: sound that is up to `max_repair_frames` early or late is moved back, what is beyond is `out_of_sync`.
+    `repair`: audio that is up to `max_repair_frames` early or late is moved back, what is beyond is `out_of_sync`.
     """
     splits: tuple[Literal["pretrain", "train", "val", "test"], ...]
     """Where the policy holds; other splits are measured only, so that an evaluation is nobody's choice."""
@@ -41,7 +41,7 @@ class ScreenParams:
     """Largest offset that is repaired."""
     min_confidence: float
     """Clips of a smaller LSE-C are `out_of_sync` whatever their offset: it is not to be trusted. In units of the net
-    that screens; the published SyncNet gives speech in sync 5 to 10 and other sound 1 to 2.
+    that screens; the published SyncNet gives speech in sync 5 to 10 and other audio 1 to 2.
     """
     min_windows: int
     """Clips with fewer windows of five frames are not measured: the shifts reach beyond their ends."""

@@ -8,7 +8,7 @@ from synctalk.screening.params import ScreenParams
 
 
 def frames_to_move(found: LipSync, params: ScreenParams) -> int:
-    """Frames by which a clip's sound must begin later (positive) or earlier in the file to belong to its lips.
+    """Frames by which a clip's audio must begin later (positive) or earlier in the file to belong to its lips.
 
     Args:
         found: offset and confidence of the clip.
@@ -30,10 +30,10 @@ def frames_to_move(found: LipSync, params: ScreenParams) -> int:
     if abs(found.offset) > limit or not repairs:
         raise ClipError(
             Reason.OUT_OF_SYNC,
-            f"sound {abs(found.offset)} frames {'early' if found.offset > 0 else 'late'} (confidence "
+            f"audio {abs(found.offset)} frames {'early' if found.offset > 0 else 'late'} (confidence "
             f"{found.confidence:.2f}), at most {limit} are {'repaired' if repairs else 'taken'}",
         )
-    # sound that comes early lies before its frame in the file
+    # audio that comes early lies before its frame in the file
     return -found.offset
 
 
@@ -45,5 +45,5 @@ def check_windows(n_windows: int, params: ScreenParams) -> None:
     """
     if n_windows < params.min_windows and params.too_short == "reject":
         raise ClipError(
-            Reason.TOO_SHORT, f"{n_windows} windows of lips and sound, at least {params.min_windows} are needed"
+            Reason.TOO_SHORT, f"{n_windows} windows of lips and audio, at least {params.min_windows} are needed"
         )

@@ -42,7 +42,7 @@ class ConformerRecipe:
     """Without its front end and vocabulary, which are those of the other observer and of the pieces."""
     ctc_weight: float
     """Share of CTC in the loss, 0..1: 0.3 in TalkLip's observer, 0.1 in auto_avsr."""
-    smoothing: float
+    smoothing: float = 0.1
     """Label smoothing of the decoder's share."""
     optim: OptimParams
 
@@ -51,15 +51,15 @@ class ConformerRecipe:
 class ConformerParams:
     """The Conformer (params.yaml: `conformer`): a published one, or one that is trained here."""
 
-    checkpoint: str
+    checkpoint: str = ""
     """File of auto_avsr or of the older VSR models; "" trains one here."""
-    pieces: str
+    pieces: str = ""
     """SentencePiece model of the checkpoint."""
-    units: str
+    units: str = ""
     """Its units file: a piece and its number a line."""
     front_end: str
     """Observer whose video front end it looks through; used in training only."""
-    recipe: ConformerRecipe | None
+    recipe: ConformerRecipe | None = None
 
 
 @dataclass(frozen=True)

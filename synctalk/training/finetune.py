@@ -35,10 +35,10 @@ class FinetuneWeights:
     """lambda of each term (eq. 6)."""
 
     lip_reading: float
-    alignment: float
-    ctc: float
+    alignment: float = 0.0
+    ctc: float = 0.0
     """CTC beside the decoder, for small corpora; 0 in the paper."""
-    audio_lip_reading: float
+    audio_lip_reading: float = 0.0
     """Eq. 4 on the audio-only encoding too, which keeps f^a meaningful on small corpora; 0 in the paper."""
 
 
@@ -48,20 +48,20 @@ class FinetuneParams:
 
     start: str
     """Model file to begin with: a pre-trained AV-HuBERT, or another fine-tuned model."""
-    batch_frames: int
+    batch_frames: int = 0
     """Frames of a batch, padding included, in batches of clips of like length; 0: `optim.batch_clips` clips a batch."""
-    recompute: bool
+    recompute: bool = False
     """Compute the encoder's layers again in the backward pass: far less memory, a third more time, the same weights."""
     corpora: tuple[str, ...]
     alignment: AlignmentConfig
-    temperature: float
+    temperature: float = 1.0
     """tau of eq. 5."""
     weights: FinetuneWeights
-    smoothing: float
+    smoothing: float = 0.1
     """Label smoothing."""
     freeze: Literal["none", "front_end"]
     """`front_end`: the video front end stays as pre-trained; its output is computed once and kept."""
-    freeze_steps: int
+    freeze_steps: int = 0
     """Steps in which the whole encoder stays as pre-trained, batch norms too, before it is tuned (the peer's
     `freeze_finetune_updates`, where batch norms go on averaging)."""
     optim: OptimParams

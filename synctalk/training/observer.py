@@ -39,9 +39,9 @@ class ObserverRecipe:
 class ObserverParams:
     """One observer (params.yaml: `observers.<name>`): one of the two keys is set."""
 
-    checkpoint: str
+    checkpoint: str = ""
     """Published fine-tuned AV-HuBERT to take as it is, with the word pieces in it; "" trains the observer here."""
-    recipe: ObserverRecipe | None
+    recipe: ObserverRecipe | None = None
 
 
 def train_observer(

@@ -18,25 +18,26 @@ class AdamParams:
     """Adam and its schedule: linear warm-up, the peak held, then decay to `final_lr_ratio` of it over the steps that
     remain.
 
-    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there.
+    With exponential decay this is fairseq's `tri_stage`, but for its first step, which is at 1 % of the peak there. The
+    defaults are torch's, at a constant rate.
     """
 
     lr: float
     """Peak learning rate."""
-    warmup_steps: int
-    hold_steps: int
+    warmup_steps: int = 0
+    hold_steps: int = 0
     """Steps at the peak after the warm-up."""
-    decay: Literal["none", "linear", "cosine", "exponential"]
-    final_lr_ratio: float
-    beta1: float
-    beta2: float
-    eps: float
+    decay: Literal["none", "linear", "cosine", "exponential"] = "none"
+    final_lr_ratio: float = 1.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
     """Added to the root of the second moment. torch: 1e-8; AV-HuBERT's pre-training: 1e-6."""
-    weight_decay: float
+    weight_decay: float = 0.0
     """Decoupled (AdamW)."""
-    clip_norm: float
+    clip_norm: float = 0.0
     """Largest norm of the whole gradient; 0 = no limit."""
-    precision: Literal["float32", "bfloat16", "float16"]
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of matrix products and convolutions; weights, moments and losses are in float32. Half precision scales the loss
     so that small gradients do not vanish.
     """
@@ -48,7 +49,7 @@ class OptimParams(AdamParams):
 
     steps: int
     batch_clips: int
-    micro_batches: int
+    micro_batches: int = 1
     """Parts that each process goes through its share of a batch in, one after the other: less memory, more time."""
 
 

@@ -37,9 +37,9 @@ class PretrainParams:
     """What the clusters are made of: the shards (MFCC), or the model file of the iteration before."""
     start: Literal["scratch", "source"]
     """`scratch`, or `source`: begin with the weights of the iteration before."""
-    batch_frames: int
+    batch_frames: int = 0
     """Frames of a batch, padding included, in batches of clips of like length; 0: `optim.batch_clips` clips a batch."""
-    recompute: bool
+    recompute: bool = False
     """Compute the encoder's layers again in the backward pass: far less memory, a third more time, the same weights."""
     clusters: ClusterParams
     optim: OptimParams
@@ -55,8 +55,8 @@ class PretrainParams:
     """Probability that a batch loses one modality."""
     audio_dropout: float
     """Given that, probability that it is the audio."""
-    noise: NoiseParams
-    alpha: float
+    noise: NoiseParams = NoiseParams()
+    alpha: float = 1.0
     """Weight of the unmasked frames in eq. 3: 1 for Large, 0 for Base (peers)."""
     feature_penalty: float
     """Weight of the mean square of the front ends' features: 10 in the release."""

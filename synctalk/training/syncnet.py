@@ -30,7 +30,7 @@ MIN_BLUR = 0.4
 class SyncNetParams:
     """The judge of synchronisation (params.yaml: `syncnet`)."""
 
-    checkpoint: str
+    checkpoint: str = ""
     """Published weights to take as they are (`syncnet_v2.model`); "" trains the judge here."""
     view: View
     """What it sees: `frame` (the whole frame: Wav2Lip's protocol for LRS, as the paper), `tracked` (SyncNet's own crop

@@ -33,7 +33,7 @@ WINDOW = 5
 class Wav2LipExpertParams:
     """Wav2Lip's expert (params.yaml: `wav2lip_expert`)."""
 
-    checkpoint: str
+    checkpoint: str = ""
     """Published weights to take as they are (`lipsync_expert.pth`); "" trains the expert here."""
     model: Wav2LipExpertConfig
     optim: OptimParams

@@ -89,7 +89,7 @@ def test_paper_has_the_networks_of_the_paper(params: Path) -> None:
     with torch.device("meta"):
         encoder = AVHubert(reader.encoder)
         generator, rival = (
-            NETWORKS[name](paper.generator, AVSyncNet(reader, AlignmentConfig(kind="none", kernel=1)), None)
+            NETWORKS[name].begin(paper.generator, AVSyncNet(reader, AlignmentConfig(kind="none", kernel=1)), None)
             for name in ("synctalklip", "wav2lip")
         )
         expert = Wav2LipExpert(paper.wav2lip_expert.model)

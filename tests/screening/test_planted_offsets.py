@@ -1,4 +1,4 @@
-"""Sound that was moved, and sound of other clips, planted in a corpus of look-alikes and found by a net that is trained
+"""Audio that was moved, and audio of other clips, planted in a corpus of look-alikes and found by a net that is trained
 on that corpus as it stands.
 """
 
@@ -26,9 +26,9 @@ from synctalk.shards.records import SCREENING_SCHEMA
 
 pytestmark = pytest.mark.slow
 
-CORPUS = "voxceleb2"  # its sound lies in files of its own
+CORPUS = "voxceleb2"  # its audio lies in files of its own
 PLANTED = (3, -3, 5, -5, 10, -10, "other", "other")
-"""Frames by which sound comes early, or that it is another clip's, in each of the two splits."""
+"""Frames by which audio comes early, or that it is another clip's, in each of the two splits."""
 
 N_TRAINED = 240
 """Of half as many the net learns an exception by heart."""
@@ -50,18 +50,18 @@ class Outcome:
 
 
 def plant(root: Path, clips: list[Clip]) -> dict[str, int | str]:
-    """Move or replace the sound of clips that are evenly spread over each split."""
-    sounds = {clip.id: read_audio(root / clip.audio, 0.0) for clip in clips}
+    """Move or replace the audio of clips that are evenly spread over each split."""
+    recordings = {clip.id: read_audio(root / clip.audio, 0.0) for clip in clips}
     planted: dict[str, int | str] = {}
     for split in ("pretrain", "test"):
         own = [clip for clip in clips if clip.split == split]
         for number, kind in enumerate(PLANTED):
             clip = own[number * len(own) // len(PLANTED)]
-            n = len(sounds[clip.id])
+            n = len(recordings[clip.id])
             if isinstance(kind, str):
-                pcm = np.resize(sounds[own[(number * len(own) // len(PLANTED)) - len(own) // 2].id], n)
+                pcm = np.resize(recordings[own[(number * len(own) // len(PLANTED)) - len(own) // 2].id], n)
             else:
-                pcm = pcm_from(sounds[clip.id], kind)[:n]
+                pcm = pcm_from(recordings[clip.id], kind)[:n]
                 pcm = np.pad(pcm, (0, n - len(pcm)))
             write_audio(root / clip.audio, pcm)
             planted[clip.id] = kind

@@ -129,7 +129,7 @@ def test_every_planted_offset_is_measured_and_what_cannot_be_repaired_is_dropped
     assert {name: rows[name]["offset"] for name in MOVED} == MOVED
     assert min(rows[name]["confidence"] for name in MOVED) > 1.5 > rows["other"]["confidence"]
     assert rejected.keys() == {"early-10", "other"}
-    assert rejected["early-10"].startswith("sound 10 frames early (confidence ")
+    assert rejected["early-10"].startswith("audio 10 frames early (confidence ")
     assert rejected["other"].startswith("confidence 0.")
     starts = {name: rows[name]["audio_start"] - START for name in MOVED}
     assert starts == {
@@ -152,7 +152,7 @@ def test_short_clips_are_not_measured_and_kept_or_dropped_as_params_say(made: Ma
     assert (short["n_windows"], short["offset"], short["confidence"], short["kept"]) == (15, None, None, True)
     assert "short" not in rejected
     _, rejected = screened(made, replace(REPAIR, too_short="reject"), "strict")
-    assert rejected["short"] == "15 windows of lips and sound, at least 16 are needed"
+    assert rejected["short"] == "15 windows of lips and audio, at least 16 are needed"
 
 
 def test_rejecting_moves_nothing(made: Made) -> None:

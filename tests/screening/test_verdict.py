@@ -32,10 +32,10 @@ def test_sound_within_the_limits_stays_or_is_moved_back(offset: int, moved: int)
 @pytest.mark.parametrize(
     ("params", "sync", "detail"),
     [
-        (REPAIR, found(7, 4.25), "sound 7 frames early (confidence 4.25), at most 6 are repaired"),
-        (REPAIR, found(-10), "sound 10 frames late (confidence 5.00), at most 6 are repaired"),
-        (REJECT, found(3), "sound 3 frames early (confidence 5.00), at most 2 are taken"),
-        (REJECT, found(-3), "sound 3 frames late (confidence 5.00), at most 2 are taken"),
+        (REPAIR, found(7, 4.25), "audio 7 frames early (confidence 4.25), at most 6 are repaired"),
+        (REPAIR, found(-10), "audio 10 frames late (confidence 5.00), at most 6 are repaired"),
+        (REJECT, found(3), "audio 3 frames early (confidence 5.00), at most 2 are taken"),
+        (REJECT, found(-3), "audio 3 frames late (confidence 5.00), at most 2 are taken"),
         (REPAIR, found(0, 2.99), "confidence 2.99 at an offset of +0 frames, at least 3.0 is needed"),
         (REJECT, found(-12, 0.5), "confidence 0.50 at an offset of -12 frames, at least 3.0 is needed"),
     ],
@@ -56,6 +56,6 @@ def test_confidence_at_the_limit_is_enough_and_rejecting_moves_nothing() -> None
 def test_short_clips_are_rejected_where_params_say_so() -> None:
     check_windows(15, REPAIR)
     check_windows(16, replace(REPAIR, too_short="reject"))
-    with pytest.raises(ClipError, match="15 windows of lips and sound, at least 16 are needed") as error:
+    with pytest.raises(ClipError, match="15 windows of lips and audio, at least 16 are needed") as error:
         check_windows(15, replace(REPAIR, too_short="reject"))
     assert error.value.reason == Reason.TOO_SHORT

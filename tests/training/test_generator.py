@@ -35,7 +35,8 @@ from synctalk.training.methods import (
 TERMS = ("reconstruction", "adversarial", "lip_reading", "contrastive", "sync")
 TRAIN = TrainParams(
     optim=replace(OPTIM, steps=40), adversary=AdversaryParams(optim=replace(ADAM, lr=0.001)), window_frames=4,
-    window_share=0.2, mouth_weight=2.0, lip_reading=LipReadingParams(reduction="mean"), validation=ValidationParams(every=0, clips=0),
+    window_share=0.2, mouth_weight=2.0, lip_reading=LipReadingParams(reduction="mean"),
+    validation=ValidationParams(every=0, clips=0),
     phases={"whole": PhaseParams(begin=0, terms=TERMS, tuned_audio_layers=1)},
 )  # fmt: skip
 ALL_TERMS = replace(

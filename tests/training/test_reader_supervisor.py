@@ -244,7 +244,6 @@ def test_unpaired_frames_come_from_where_the_method_says(tmp_path: Path, negativ
     cache, pieces = samples(tmp_path), tokenizer()
     method = replace(METHOD, contrastive=ContrastiveParams(negatives=negatives), audio_anchor="tuned")
     supervisor = a_supervisor(cache, pieces, method)
-    # fourteen windows of a clip each: a clip has more frames than the half of the batch that are drawn
     batch = talking_face_batch(
         cache, [0, 1], crop=CROP, window=6, share=0.0, tokenizer=pieces, rng=np.random.default_rng(0)
     )
@@ -257,8 +256,8 @@ def test_unpaired_frames_come_from_where_the_method_says(tmp_path: Path, negativ
             return rows
 
     loss = supervisor.contrastive(Plain(), audio, video, batch, torch.Generator().manual_seed(0))
-    lips = torch.nn.functional.normalize(torch.stack([video[c, t] for c, t in zip(batch.clip, batch.frame)]), dim=-1)
-    heads = torch.stack([audio[c, t] for c, t in zip(batch.clip, batch.frame)])
+    lips = torch.nn.functional.normalize(video[batch.clip, batch.frame], dim=-1)
+    heads = audio[batch.clip, batch.frame]
     group = batch.clip if negatives == "clip" else torch.zeros(12, dtype=torch.int64)
     drawn = draw_negatives(12, group, torch.Generator().manual_seed(0))
     paired = (heads - lips).abs().sum(-1).mean()

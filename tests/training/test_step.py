@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from synctalk.errors import UserError
 from synctalk.models.av_syncnet import AlignmentConfig
 from synctalk.training.finetune import FinetuneParams, FinetuneTask, FinetuneWeights
-from synctalk.training.fit import fit, training_step
+from synctalk.training.fit import Task, fit, training_step
 from synctalk.training.optim import Optimizer, OptimParams
 from synctalk.training.processes import own_share
 

@@ -216,7 +216,7 @@ def test_a_term_that_nobody_gives_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_network_says_what_it_needs() -> None:
-    with pytest.raises(UserError, match="take one of synctalklip, wav2lip"):
+    with pytest.raises(UserError, match="take one of wav2lip, synctalklip"):
         begin_generator(NETWORKS, "gan", expert(), None, seed=0)
     with pytest.raises(UserError, match="begins as a reader's"):
         begin_generator(NETWORKS, "synctalklip", expert(), None, seed=0)
