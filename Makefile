@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up all they need: Python 3.11, make and git are enough.
-.PHONY: demo test lint types unit browser cluster e2e clean
+.PHONY: demo test lint types unit browser whole clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -13,7 +13,7 @@ demo: $(INSTALLED)  ## the main job: corpora to tables, at the scale that params
 	dvc repro
 	python -m pipeline.summary
 
-test: $(INSTALLED) lint types unit browser cluster e2e  ## everything that CI checks
+test: $(INSTALLED) lint types unit browser whole  ## everything that CI checks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,11 +35,8 @@ unit: $(INSTALLED)  ## in two processes, each file in one of them
 browser: $(INSTALLED)  ## pages in a real browser, where there is one
 	pytest -m browser
 
-cluster: $(INSTALLED)  ## processes that share work and are killed: two of Ray's nodes, torchrun, stages
-	pytest -m "cluster and not slow"
-
-e2e: $(INSTALLED)  ## a whole `dvc repro` at the tiny scale, in a temporary clone
-	pytest -m e2e -n 2 --dist loadfile
+whole: $(INSTALLED)  ## a `dvc repro` at the tiny scale in a clone; beside it processes that are killed: Ray, torchrun, stages
+	pytest -m "(e2e or cluster) and not slow" -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) .synctalk .pytest_cache .mypy_cache .ruff_cache build *.egg-info

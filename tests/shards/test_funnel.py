@@ -88,7 +88,7 @@ def test_the_keep_rate_and_the_hours_of_several_splits() -> None:
         for n, split in enumerate(("val", "train", "train"))
     ]
     lost = [Rejected("b", "crop", Reason.NO_FACE, ""), Rejected("c", "index", Reason.NOT_LISTED, "")]
-    sync = SyncFigures(Counter({1: 1, -1: 1, 2: 1}), [1.0, 2.00049, 3.0], 0)
+    sync = SyncFigures(Counter({1: 1, -1: 1, -2: 1}), [1.0, 2.00049, 3.0], 0)
     assert funnel(kept, lost, sync) == {
         "clips": 5, "kept": 3, "keep_rate": 0.75, "kept_by_split": {"train": 2, "val": 1}, "hours": 3 / 60,
         "rejected": {"no_face": 1, "not_listed": 1},

@@ -145,6 +145,30 @@ def test_a_writer_goes_on_after_the_shards_that_are_finished(tmp_path: Path) -> 
     }
 
 
+def test_a_writer_without_samples_closes_what_is_finished(tmp_path: Path) -> None:
+    ended = ShardWriter(tmp_path, 10**9)
+    for number, split in enumerate(("train", "test", "train")):
+        ended.write(*sample(number, split))
+    ended.close()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    again = ShardWriter(tmp_path, 10**9)
+    assert again.n_finished == {"train": 2, "test": 1}
+    again.close()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_an_error_of_the_disk_left_is_not_written_to_again(tmp_path: Path) -> None:
+    writer = ShardWriter(tmp_path, 10**9)
+    writer.write(*sample(0))
+    with pytest.raises(OSError, match="full"), writer._all_or_none():
+        raise OSError("the disk is full")
+    open_shard = tmp_path / ".train-00000.tar.tmp"
+    size = open_shard.stat().st_size
+    writer.series["train"].writer.close()  # as it does when it is forgotten
+    writer.series["train"].file.flush()
+    assert open_shard.stat().st_size - size < 10_240  # no end of an archive
+
+
 def test_mosaics_are_cut_to_the_frames_that_the_index_names(tmp_path: Path) -> None:
     clip, crop, features = sample(0)
     faces = encode_mosaic(pictures(9, 96, 3), 95)

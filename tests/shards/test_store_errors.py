@@ -27,6 +27,15 @@ class NoCredentialsError(Exception):
     """Of the name that botocore's has."""
 
 
+class PartialCredentialsError(Exception):
+    """As well."""
+
+
+def error_of(module: str) -> Exception:
+    """An error of a class that lies in `module`."""
+    return type("OtherError", (Exception,), {"__module__": module})(module)
+
+
 def client_error(code: str) -> Exception:
     """An error of S3, as s3fs translates it: the answer is with its cause."""
     error, cause = OSError(errno.EINVAL, "range"), Exception()
@@ -118,6 +127,7 @@ def test_five_tries_are_all(waits: list[float], monkeypatch: pytest.MonkeyPatch)
     [
         *(AnswerError(status) for status in (408, 425, 429, 500, 502, 599)),
         TimeoutError(), ConnectionResetError(), OSError(errno.EIO, "i/o"), OSError("no number"),
+        *map(error_of, ("aiohttp.client", "aiobotocore.x", "asyncio", "botocore.exceptions", "fsspec.core")),
     ],
     ids=repr,
 )  # fmt: skip
@@ -130,7 +140,7 @@ def test_what_may_succeed_in_a_moment_is_tried_again(error: Exception) -> None:
     [
         *(AnswerError(status) for status in (400, 401, 403, 404, 407, 410, 426, 499)),
         *(OSError(number, "x") for number in store._LASTING), FileNotFoundError(), PermissionError(),
-        NoCredentialsError(), ValueError(), AnswerError("gone"),
+        NoCredentialsError(), PartialCredentialsError(), ValueError(), AnswerError("gone"), error_of("botocores"),
     ],
     ids=repr,
 )  # fmt: skip

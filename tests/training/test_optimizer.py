@@ -70,6 +70,8 @@ def test_every_decay_goes_from_the_peak_to_its_share(decay: str, shares: list[fl
 def test_a_schedule_without_steps_to_decay_in_stays_at_the_peak() -> None:
     params = replace(PARAMS, warmup_steps=4, hold_steps=4)
     assert lr_factor(params, 7, 8) == lr_factor(params, 8, 8) == 1
+    # a single step goes all the way
+    assert lr_factor(params, 9, 9) == pytest.approx(0.5)
 
 
 def test_what_is_frozen_is_not_learnt() -> None:
