@@ -1,8 +1,7 @@
 """Write a scale into params.yaml: `python -m pipeline.scale demo|gpu|large|paper|tiny`.
 
 A scale is a JSON merge patch (RFC 7386) of the demo: what it changes, null where a key goes. The demo is params.yaml as
-it was when the demo was left, or else as git has it. Its key `synthetic` patches data/synthetic/params.yaml. `dvc repro`
-and `dvc exp run` obey the files that are written.
+it was when the demo was left, or else as git has it. A scale's key `synthetic` patches data/synthetic/params.yaml.
 """
 
 from __future__ import annotations
@@ -287,7 +286,9 @@ def demo_texts(folder: Path, scale: str, texts: Texts) -> Texts:
         return texts
     left = folder / LEFT
     if (left / PARAMS.name).exists():
-        return Texts((left / PARAMS.name).read_text(encoding="utf-8"), (left / "recipes.yaml").read_text(encoding="utf-8"))
+        return Texts(
+            (left / PARAMS.name).read_text(encoding="utf-8"), (left / "recipes.yaml").read_text(encoding="utf-8")
+        )
     found = committed_demo(folder)
     if found is None:
         raise UserError(left, "holds no demo, and no commit does", f"bring a {PARAMS} of scale {DEMO} back")

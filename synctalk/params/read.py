@@ -79,7 +79,7 @@ def _shown(path: Path) -> str:
 
 
 def validate(data: Any, kind: type[T], where: str, path: Path = PARAMS) -> T:  # noqa: ANN401  # of YAML
-    """`data` of the file `path` as the record `kind`; `where` begins the name of a wrong key, "" at the top of the file.
+    """`data` of the file `path` as the record `kind`; `where` begins the name of a wrong key, "" at the file's top.
 
     Raises:
         UserError: a key is unknown, missing or wrong.
@@ -88,7 +88,9 @@ def validate(data: Any, kind: type[T], where: str, path: Path = PARAMS) -> T:  #
         # as JSON, lists may become tuples while numbers stay strict; YAML's dates are read as the text they are
         return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
     except TypeError as error:  # a key that is a date, or several values
-        raise UserError(_shown(path), f"{where} has a key that is no text ({error})".lstrip(), "mend the key") from error
+        raise UserError(
+            _shown(path), f"{where} has a key that is no text ({error})".lstrip(), "mend the key"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in (where, *first["loc"]) if part != "")

@@ -1,4 +1,4 @@
-"""Rows of params.yaml that say only what they differ in: `optim` from an entry of `adam`, methods from `methods.base`."""
+"""Rows of params.yaml that say what they differ in: `optim` from an entry of `adam`, methods from `methods.base`."""
 
 from __future__ import annotations
 

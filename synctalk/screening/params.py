@@ -31,8 +31,8 @@ class ScreenParams:
 
     policy: Literal["off", "measure", "reject", "repair"]
     """`off`, `measure` alone, `reject` what is out of sync, or `repair` what can be moved back. `off`: nothing is
-    measured. `measure`: figures only. `reject`: clips beyond the limits are `out_of_sync`. `repair`: audio that is up to `max_repair_frames` early or late is moved back, what is beyond is `out_of_sync`.
-    """
+    measured. `measure`: figures only. `reject`: clips beyond the limits are `out_of_sync`. `repair`: audio that is up
+    to `max_repair_frames` early or late is moved back, what is beyond is `out_of_sync`."""
     splits: tuple[Literal["pretrain", "train", "val", "test"], ...]
     """Where the policy holds. Other splits are measured only, so that an evaluation is nobody's choice."""
     max_offset_frames: int

@@ -29,7 +29,7 @@ class PhaseParams:
 
 @section
 class ValidationParams:
-    """Reconstruction of clips held out (params.yaml: `train.<network>.validation`), which TalkLip's schedule watches."""
+    """Reconstruction of clips held out (params.yaml: `train.<network>.validation`): TalkLip's schedule watches it."""
 
     every: int
     """Steps between validations; 0 = none."""

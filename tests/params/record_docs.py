@@ -34,7 +34,9 @@ class Knob:
 
 def first_sentence(doc: str) -> str:
     """Up to the first full stop that ends a sentence."""
-    return re.split(r"(?<!\beq)(?<!\beqs)(?<!\be\.g)(?<!\bal)\. ", " ".join(doc.split()), flags=re.IGNORECASE)[0].rstrip(".")
+    return re.split(r"(?<!\beq)(?<!\beqs)(?<!\be\.g)(?<!\bal)\. ", " ".join(doc.split()), flags=re.IGNORECASE)[
+        0
+    ].rstrip(".")
 
 
 @cache
@@ -50,7 +52,7 @@ def sentences(record: type) -> dict[str, str]:
     return found
 
 
-def records_in(kind: Any) -> list[type]:  # noqa: ANN401  # a type of any form
+def records_in(kind: Any) -> list[type]:  # a type of any form
     """The records that a type is or may be."""
     if dataclasses.is_dataclass(kind):
         return [kind]  # type: ignore[list-item]  # never an instance
@@ -71,7 +73,7 @@ def knobs(values: dict[str, Any], record: type, where: str = "") -> Iterator[Kno
         yield from _inside(value, kind, f"{key}.")
 
 
-def _inside(value: Any, kind: Any, where: str) -> Iterator[Knob]:  # noqa: ANN401  # what YAML and types can hold
+def _inside(value: Any, kind: Any, where: str) -> Iterator[Knob]:  # what YAML and types can hold
     records = records_in(kind)
     if not isinstance(value, dict) or not records:
         return
