@@ -1,8 +1,7 @@
 """Write a scale into params.yaml: `python -m pipeline.scale demo|gpu|large|paper|tiny`.
 
 A scale is a JSON merge patch (RFC 7386) of the demo: what it changes, null where a key goes. The demo is params.yaml as
-it was when the demo was left, or else as git has it. Its key `synthetic` patches data/synthetic/params.yaml. DVC obeys
-the files that are written.
+it was when the demo was left, or else as git has it. A scale's key `synthetic` patches data/synthetic/params.yaml.
 """
 
 from __future__ import annotations

@@ -32,5 +32,6 @@ class CorpusParams:
     members: tuple[Member, ...] = ("faces", "mouth", "fbank", "mfcc", "mel")
     """What shards keep of each clip; pre-training needs no faces."""
     max_segment_s: float = 16.0
-    """Clips of the split `pretrain` that last longer are cut into segments of at most so many seconds, between words;
-    0 cuts nothing. AV-HuBERT's longest crop has 400 frames; auto_avsr cuts at 16 s too."""
+    """Longer clips of the split `pretrain` are cut into segments of at most that; 0 cuts nothing. They are cut between
+    words. AV-HuBERT's longest crop has 400 frames; auto_avsr cuts at 16 s too.
+    """

@@ -79,7 +79,7 @@ def _shown(path: Path) -> str:
 
 
 def validate(data: Any, kind: type[T], where: str, path: Path = PARAMS) -> T:  # noqa: ANN401  # of YAML
-    """`data` of `path` as the record `kind`; `where` begins the name of a wrong key, "" at the top of the file.
+    """`data` of the file `path` as the record `kind`; `where` begins the name of a wrong key, "" at the file's top.
 
     Raises:
         UserError: a key is unknown, missing or wrong.

@@ -149,16 +149,16 @@ def check(path: Path = PARAMS) -> Params:
             raise UserError(path, f"{key}.view {expert.view!r} needs a checkpoint", "or train on face or mouth")
     if params.screener.seed == params.seed:
         raise UserError(path, "screener.seed is that of the judge", "take another: a judge chooses no data")
-    for key, names in _named_corpora(params).items():
+    for key, named in _named_corpora(params).items():
         known = SCREENED_BY if key.startswith("screener") else tuple(params.corpora)
-        for name in names:
+        for name in named:
             if name not in known:
                 raise UserError(path, f"{key}: {name!r} is no corpus for it", f"take of {', '.join(known)}")
-    for name, settings in params.corpora.items():
-        require_depends_on(name, settings)
-        if settings.layout not in READERS:
+    for name, source in params.corpora.items():
+        require_depends_on(name, source)
+        if source.layout not in READERS:
             mend = f"take one of {', '.join(READERS)}"
-            raise UserError(path, f"corpora.{name}.layout {settings.layout!r} is unknown", mend)
+            raise UserError(path, f"corpora.{name}.layout {source.layout!r} is unknown", mend)
     return params
 
 

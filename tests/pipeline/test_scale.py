@@ -1,11 +1,10 @@
-"""Scales: sets of values for params.yaml that can be switched back and forth."""
+"""Scales: what differs from the demo, laid over it and taken off again; what is the user's stays."""
 
 from __future__ import annotations
 
-import re
 import shutil
+import subprocess
 from pathlib import Path
-from textwrap import indent
 from typing import Any
 
 import pytest
@@ -13,78 +12,174 @@ import torch
 import yaml
 from root import ROOT
 
-from pipeline.scale import DEFAULT, EXACTLY, apply_scale, read_scale, scale_names
+from pipeline.scale import DEMO, LEFT, apply_scale, at, patched, put, read_scale, scale_names, written
 from synctalk.errors import UserError
 from synctalk.models.av_hubert import AVHubert
 from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.wav2lip_expert import Wav2LipExpert
-from synctalk.params.schema import Params, check
+from synctalk.params.schema import Params, check, check_recipes
 from synctalk.training.networks import NETWORKS
 
-COMMITTED = ROOT / "params.yaml"
+FILES = ("params.yaml", "data/synthetic/params.yaml")
 
 
 @pytest.fixture
-def params(tmp_path: Path) -> Path:
-    return Path(shutil.copy(COMMITTED, tmp_path / "params.yaml"))
+def project(tmp_path: Path) -> Path:
+    """A folder with the two files that scales are written into."""
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
 
 
-def at_scale(name: str, params: Path) -> Params:
-    apply_scale(name, params)
-    return check(params)
+def texts(project: Path) -> list[str]:
+    return [(project / name).read_text() for name in FILES]
+
+
+def at_scale(name: str, project: Path) -> Params:
+    apply_scale(name, project)
+    check_recipes(project / FILES[1])
+    return check(project / FILES[0])
+
+
+def values_of(project: Path) -> dict[str, Any]:
+    return yaml.load(texts(project)[0], yaml.CSafeLoader)  # type: ignore[no-any-return]  # a mapping
+
+
+def edit(project: Path, key: str, value: object) -> None:
+    """Set a key as an editor would: the rest of the file as it is."""
+    changed = written(texts(project)[0], put(values_of(project), tuple(key.split(".")), value))
+    (project / FILES[0]).write_text(changed)
 
 
 def n_parameters(network: torch.nn.Module, without: tuple[str, ...] = ()) -> int:
     return sum(p.numel() for name, p in network.named_parameters() if not name.startswith(without))
 
 
-def leaves(values: dict[str, Any], where: str = "") -> set[str]:
-    """Dotted names of the keys of a scale; what stands under an exact section counts as one."""
-    found: set[str] = set()
-    for key, value in values.items():
-        if isinstance(value, dict) and EXACTLY not in value:
-            found |= leaves(value, f"{where}{key}.")
-        else:
-            found.add(f"{where}{key}")
-    return found
+def test_a_patch_sets_removes_and_adds() -> None:
+    values = {"a": {"b": 1, "c": 2}, "d": [1], "e": 5}
+    patch = {"a": {"b": None, "x": {"y": 1, "z": None}}, "d": [2, 3], "e": {"f": 1}, "gone": None}
+    assert patched(values, patch) == {"a": {"c": 2, "x": {"y": 1}}, "d": [2, 3], "e": {"f": 1}}
+    assert values == {"a": {"b": 1, "c": 2}, "d": [1], "e": 5}
 
 
-def test_the_committed_file_is_the_demo(params: Path) -> None:
-    apply_scale(DEFAULT, params)
-    assert params.read_text() == COMMITTED.read_text()
+@pytest.mark.parametrize("name", [name for name in scale_names() if name != DEMO])
+def test_a_scale_says_only_what_it_changes(name: str) -> None:
+    demo, recipes = (yaml.load((ROOT / file).read_text(), yaml.CSafeLoader) for file in FILES)
+    scale = read_scale(name)
+    whole = patched(demo | {"synthetic": recipes}, scale)
+    assert [path for path in leaves_of(scale) if at(whole, path) == at(demo | {"synthetic": recipes}, path)] == []
 
 
-@pytest.mark.parametrize("name", scale_names())
-def test_a_scale_is_whole_and_can_be_left_again_and_a_method_of_the_users_own_stays(name: str, params: Path) -> None:
-    text = params.read_text()
-    section = re.search(r"^methods:\n(?: .*\n)+", text, re.MULTILINE)
-    assert section
-    last = section.end()
-    method = yaml.dump(
-        {"mine": yaml.load(text, yaml.CSafeLoader)["methods"]["base"]}, sort_keys=False, Dumper=yaml.CSafeDumper
-    )
-    params.write_text(text[:last] + indent(method, "  ") + text[last:])
-    before = params.read_text()
-    there = at_scale(name, params)
-    assert (there.scale, list(there.methods)[-1]) == (name, "mine")
-    again = params.read_text()
-    apply_scale(name, params)
-    assert params.read_text() == again
-    apply_scale(DEFAULT, params)
-    assert params.read_text() == before
+def leaves_of(values: dict[str, Any], where: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Paths of all values that are no mappings."""
+    return [
+        leaf
+        for key, value in values.items()
+        for leaf in (leaves_of(value, (*where, key)) if isinstance(value, dict) else [(*where, key)])
+    ]
 
 
-@pytest.mark.parametrize("name", [name for name in scale_names() if name != DEFAULT])
-def test_the_demo_names_every_key_that_another_scale_changes(name: str) -> None:
-    named = leaves(read_scale(DEFAULT))
-    strays = {key for key in leaves(read_scale(name)) if not any(key == n or key.startswith(f"{n}.") for n in named)}
-    assert strays == set()
+def test_every_scale_applies_from_every_other_and_the_demo_comes_back_to_the_byte(project: Path) -> None:
+    begin, names = texts(project), scale_names()
+    for name in [*names, "paper", "large", "gpu", "tiny", "paper", DEMO]:
+        before = texts(project)
+        assert at_scale(name, project).scale == name
+        made = texts(project)
+        apply_scale(name, project)
+        assert texts(project) == made
+        assert written(made[0], values_of(project)) == made[0]  # DVC would write it in the same form
+        if name == DEMO:
+            assert texts(project) == begin
+        elif before == begin:
+            assert (project / LEFT / "params.yaml").read_text() == begin[0]
 
 
-def test_paper_has_the_networks_of_the_paper(params: Path) -> None:
-    paper = at_scale("paper", params)
+@pytest.mark.parametrize("name", ["paper", "tiny"])
+def test_comments_survive(name: str, project: Path) -> None:
+    alone = {line.strip() for line in texts(project)[0].splitlines() if line.strip().startswith("#")}
+    apply_scale(name, project)
+    lines = texts(project)[0].splitlines()
+    assert {line.strip() for line in lines if line.strip().startswith("#")} == alone
+    values = values_of(project)
+    kept = [line for line in lines if " # Quality of the stored pictures" in line]
+    assert [line.split("#")[0].split() for line in kept] == [["jpeg_quality:", str(values["crop"]["jpeg_quality"])]]
+
+
+MINE = {
+    "corpora.lrs2.root": "/data/grid",
+    "corpora.lrs2.depends_on": "/data/grid",
+    "corpora.lrs2.layout": "grid",
+    "corpora.lrs2.detector": "yunet",
+    "crop.detectors.yunet.weights": "yunet.onnx",
+    "syncnet.checkpoint": "mine.model",
+    "syncnet.view": "tracked",
+    "external.videos": {"pc_avs": "videos/pc_avs"},
+    "variant": "talklip",
+    "methods.mine": {"network": "synctalklip", "supervisor": "models/finetune/av_hubert", "weights": {"sync": 0.5}},
+}
+"""What somebody has set, and no scale has a say in."""
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("begin", [DEMO, "gpu"])
+def test_what_is_the_users_stays_at_every_scale(begin: str, committed: bool, project: Path) -> None:
+    at_scale(begin, project)
+    for key, value in MINE.items():
+        edit(project, key, value)
+    if committed:
+        for command in (
+            ["init", "-q"],
+            ["add", *FILES],
+            ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "mine"],
+        ):
+            subprocess.run(["git", *command], cwd=project, check=True)
+    for name in ("paper", "demo", "tiny"):
+        assert apply_scale(name, project) == []
+        check(project / FILES[0])
+        values = values_of(project)
+        assert {key: at(values, tuple(key.split("."))) for key in MINE} == MINE
+        # the corpora that nobody touched follow the scale
+        assert values["corpora"]["lrs3"]["root"] == ("corpora/lrs3" if name == "paper" else "data/synthetic/lrs3")
+
+
+def test_what_is_overwritten_is_said(project: Path) -> None:
+    apply_scale("gpu", project)
+    edit(project, "start.optim.steps", 77)
+    edit(project, "start.smoothing", 0.2)
+    edit(project, "seed", 5)
+    edit(project, "variant", "wo_contrastive")
+    said = apply_scale("tiny", project)
+    assert said == ['variant: "wo_contrastive" -> "base"', "seed: 5 -> 1", "start.optim.steps: 77 -> 3"]
+    assert values_of(project)["start"]["smoothing"] == 0.2  # a key that no scale names
+
+
+def test_without_the_demo_that_was_left_git_has_it(project: Path) -> None:
+    begin = texts(project)
+    for command in (
+        ["init", "-q"],
+        ["add", *FILES],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    apply_scale("tiny", project)
+    shutil.rmtree(project / LEFT)
+    apply_scale("paper", project)
+    apply_scale("demo", project)
+    assert texts(project) == begin
+    apply_scale("tiny", project)
+    shutil.rmtree(project / LEFT)
+    shutil.rmtree(project / ".git")
+    with pytest.raises(
+        UserError, match=r"^.*demo: holds no demo, and no commit does; bring a params.yaml of scale demo"
+    ):
+        apply_scale("gpu", project)
+
+
+def test_paper_has_the_networks_of_the_paper(project: Path) -> None:
+    paper = at_scale("paper", project)
     reader = paper.av_syncnet
     with torch.device("meta"):
         encoder = AVHubert(reader.encoder)
@@ -106,8 +201,8 @@ def test_paper_has_the_networks_of_the_paper(params: Path) -> None:
     assert n_parameters(expert) == 16_435_072
 
 
-def test_paper_has_five_iterations_each_on_the_one_before(params: Path) -> None:
-    iterations = at_scale("paper", params).pretrain.iterations
+def test_paper_has_five_iterations_each_on_the_one_before(project: Path) -> None:
+    iterations = at_scale("paper", project).pretrain.iterations
     assert [entry.clusters.n_clusters for entry in iterations.values()] == [100, 100, 500, 1000, 2000]
     assert [entry.clusters.layer for entry in iterations.values()] == [0, 9, 12, 12, 12]
     assert [entry.source for entry in list(iterations.values())[1:]] == [f"models/pretrain/it{i}" for i in (1, 2, 3, 4)]
@@ -125,8 +220,8 @@ def test_paper_has_five_iterations_each_on_the_one_before(params: Path) -> None:
     assert {entry.alpha for entry in iterations.values()} == {1.0}
 
 
-def test_paper_steps_and_weights_are_the_published_ones(params: Path) -> None:
-    paper = at_scale("paper", params)
+def test_paper_steps_and_weights_are_the_published_ones(project: Path) -> None:
+    paper = at_scale("paper", project)
     assert paper.finetune["av_syncnet"].optim.steps == 180_000
     assert paper.train["synctalklip"].optim.steps == 60_000
     assert paper.mouth_crop == 88
@@ -136,8 +231,8 @@ def test_paper_steps_and_weights_are_the_published_ones(params: Path) -> None:
     assert weights.reconstruction == pytest.approx(1 - weights.adversarial - weights.lip_reading)
 
 
-def test_paper_trains_wav2lip_and_the_readers_as_released(params: Path) -> None:
-    paper = at_scale("paper", params)
+def test_paper_trains_wav2lip_and_the_readers_as_released(project: Path) -> None:
+    paper = at_scale("paper", project)
     rivals = {name: paper.methods[name].weights for name in ("wav2lip", "wav2lip_gan")}
     assert {name: (w.sync, w.adversarial) for name, w in rivals.items()} == {
         "wav2lip": (0.01, 0.0),
@@ -146,19 +241,15 @@ def test_paper_trains_wav2lip_and_the_readers_as_released(params: Path) -> None:
     assert [w.reconstruction for w in rivals.values()] == pytest.approx([0.99, 0.9])
     # none of the peers' recipes but pre-training has weight decay, or limits the gradient
     recipes = [entry.optim for entry in (*paper.finetune.values(), *paper.train.values(), paper.wav2lip_expert)]
+    recipes += [entry.adversary.optim for entry in paper.train.values() if entry.adversary]
     assert {(optim.weight_decay, optim.clip_norm) for optim in recipes} == {(0.0, 0.0)}
     assert {(entry.optim.weight_decay, entry.optim.clip_norm) for entry in paper.pretrain.iterations.values()} == {
         (0.01, 10.0)
     }
 
 
-def test_an_unknown_scale_is_one_line(params: Path) -> None:
+def test_an_unknown_scale_is_one_line(project: Path) -> None:
+    before = texts(project)
     with pytest.raises(UserError, match=r"^scale huge: is unknown; take one of demo, gpu, large, paper, tiny$"):
-        apply_scale("huge", params)
-    assert params.read_text() == COMMITTED.read_text()
-
-
-def test_a_missing_key_is_named(params: Path) -> None:
-    params.write_text(params.read_text().replace("mouth_crop: 44", "mouth_crap: 44"))
-    with pytest.raises(UserError, match="mouth_crop is missing"):
-        apply_scale("tiny", params)
+        apply_scale("huge", project)
+    assert texts(project) == before
