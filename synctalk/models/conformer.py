@@ -44,7 +44,7 @@ class ConformerConfig:
 
 
 @dataclass(frozen=True)
-class ConformerReading:
+class ConformerOutput:
     """Outcome of teacher forcing.
 
     Attributes:
@@ -344,10 +344,10 @@ class Conformer(nn.Module):
         encoder_out: Tensor = self.encoder(self.proj_encoder(features), padding_mask)
         return encoder_out
 
-    def forward(self, video: Tensor, padding_mask: Tensor | None, decoder_input_tokens: Tensor) -> ConformerReading:
+    def forward(self, video: Tensor, padding_mask: Tensor | None, decoder_input_tokens: Tensor) -> ConformerOutput:
         """Teacher forcing. `decoder_input_tokens` int64 [B, S] start with `config.eos` and are padded with it."""
         encoder_out = self.encode(video, padding_mask)
-        return ConformerReading(
+        return ConformerOutput(
             logits=self.decoder(decoder_input_tokens, encoder_out, padding_mask),
             encoder_out=encoder_out,
             ctc_log_probs=self.ctc(encoder_out),

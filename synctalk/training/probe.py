@@ -36,7 +36,7 @@ class ProbeParams:
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbedUnits:
     """Units of some origin beside the phones.
 
     Attributes:
@@ -67,10 +67,10 @@ def true_phones(samples: SampleCache, phones: Mapping[str, Sequence[PhoneRow]]) 
     return found
 
 
-def probe_units(units: str, clusters: Clusters, phones: Sequence[Sequence[str]]) -> Probed:
+def probe_units(units: str, clusters: Clusters, phones: Sequence[Sequence[str]]) -> ProbedUnits:
     """Compare the labels of `clusters` with the phones of the same frames."""
     quality = unit_quality([*chain(*clusters.labels)], [*chain(*phones)])
-    return Probed(units, len(clusters.centroids), clusters.perplexity(), quality)
+    return ProbedUnits(units, len(clusters.centroids), clusters.perplexity(), quality)
 
 
 def top_layers(iterations: Mapping[str, PretrainParams], n_layers: int) -> dict[str, int]:
@@ -90,7 +90,7 @@ def probe_features(
     *,
     crop: int,
     seed: int,
-) -> list[Probed]:
+) -> list[ProbedUnits]:
     """MFCC and a layer of each iteration's model, clustered into the same number of units.
 
     Args:
@@ -117,7 +117,7 @@ def probe_features(
     return probed
 
 
-def write_probe(path: Path, probed: Sequence[Probed]) -> None:
+def write_probe(path: Path, probed: Sequence[ProbedUnits]) -> None:
     """Write CSV, a row for each origin of units: what `dvc plots` draws; the heading alone where nothing was probed."""
     rows = [{"units": row.units, "n_units": row.n_units, "used": row.used, **asdict(row.quality)} for row in probed]
     frame = pd.DataFrame(rows, columns=PROBE_COLUMNS)
@@ -125,6 +125,6 @@ def write_probe(path: Path, probed: Sequence[Probed]) -> None:
     frame.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
 
 
-def probe_figures(probed: Sequence[Probed]) -> dict[str, dict[str, float]]:
+def probe_figures(probed: Sequence[ProbedUnits]) -> dict[str, dict[str, float]]:
     """The same as DVC metrics: origin of the units -> figures."""
     return {row.units: {name: round(value, 4) for name, value in asdict(row.quality).items()} for row in probed}

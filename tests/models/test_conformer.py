@@ -17,7 +17,7 @@ from synctalk.models.conformer import (
     BLANK,
     Conformer,
     ConformerConfig,
-    ConformerReading,
+    ConformerOutput,
     RelativeAttention,
     relative_positions,
 )
@@ -86,7 +86,7 @@ def peer_target(label: Tensor) -> Tensor:
     return F.pad(label, (0, 1), value=-1).scatter(1, n_pieces[:, None], PEER_SMALL.eos)
 
 
-def peer_loss(reading: ConformerReading, label: Tensor, n_frames: Tensor) -> list[float]:
+def peer_loss(reading: ConformerOutput, label: Tensor, n_frames: Tensor) -> list[float]:
     """The peer's loss of a batch, from ours: the whole, CTC, attention.
 
     The peer sums both over the clips and divides by their number; its attention loss is a divergence from the smoothed
