@@ -84,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(folder: Path, script: str, *arguments: str, **environment: str) -> Any:
-    path = os.pathsep.join(map(str, (TESTS / "pipeline", TESTS, TESTS.parent)))
+    path = os.pathsep.join(map(str, (TESTS / "pipeline", TESTS / "runtime", TESTS, TESTS.parent)))
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments], cwd=folder,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
