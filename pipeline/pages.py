@@ -118,7 +118,8 @@ def stages() -> str:
     lines: dict[str, tuple[str, str, str]] = {}
     for graph in GRAPHS:
         for name, stage in yaml.load(graph.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"].items():
-            (module,) = set(re.findall(r"-m pipeline\.(\w+)", stage.get("do", stage)["cmd"]))
+            commands = stage.get("do", stage)["cmd"]
+            module = re.findall(r"-m pipeline\.(\w+)", commands if isinstance(commands, str) else commands[-1])[-1]
             script = Path("pipeline", f"{module}.py")
             lines[name] = (f"`{name}`", f"`{script}`", first_paragraph(script).removeprefix("Stage: "))
     return table(["stage", "script", "from -> to"], lines.values(), 3)

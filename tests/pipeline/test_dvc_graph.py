@@ -33,7 +33,7 @@ LOADERS = ("load", "load_entry", "entry_names")
 STAGES = stages_of("dvc.yaml") | stages_of("data/synthetic/dvc.yaml")
 
 
-BY_ANOTHER_NAME = {"ground_truth": "evaluate"}
+BY_ANOTHER_NAME = {"ground_truth": "evaluate", "external": "evaluate"}
 """Stage -> the script that it shares with the stage of that name."""
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from overfit import OPTIM, curve, train_generator
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
-from training.test_generator import ALL_TERMS, TRAIN
+from training.test_train_generator import ALL_TERMS, TRAIN
 
 from synctalk.training.generator import begin_generator
 

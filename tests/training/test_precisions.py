@@ -12,7 +12,7 @@ import torch
 from overfit import ADAM, OPTIM, curve, supervised
 from test_conformer_observer import RECIPE
 from test_finetune import PARAMS as FINETUNE
-from test_generator import ALL_TERMS, TRAIN
+from test_train_generator import ALL_TERMS, TRAIN
 from test_pretrain import PARAMS as PRETRAIN
 from test_pretrain import some_labels
 from test_train_syncnet import MODEL, SyncNetParams

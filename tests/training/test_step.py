@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from overfit import OPTIM, curve
-from test_generator import TRAIN
+from test_train_generator import TRAIN
 from tiny import CROP, reader, samples, tokenizer
 from torch import Tensor, nn
 
