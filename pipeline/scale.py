@@ -60,7 +60,7 @@ def read_scale(name: str) -> dict[str, Any]:
     """
     if name not in scale_names():
         raise UserError(f"scale {name}", "is unknown", f"take one of {', '.join(scale_names())}")
-    return {} if name == DEMO else json.loads(json.dumps(read_yaml(SCALES / f"{name}.yaml")))  # type: ignore[no-any-return]
+    return {} if name == DEMO else json.loads(json.dumps(read_yaml(SCALES / f"{name}.yaml")))
 
 
 def patched(values: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
