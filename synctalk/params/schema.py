@@ -88,6 +88,7 @@ def check(path: Path = PARAMS) -> Params:
         UserError: a key is unknown, missing or wrong, or names what is not there.
     """
     data = read_yaml(path)
+    validate(data.get("adam"), dict[str, AdamEntry], "adam")  # before the rows that name its entries
     params = validate({name: whole_section(data, name) for name in data}, Params, "")
     if params.variant not in params.methods:
         raise UserError(path, f"variant {params.variant!r} is no method", f"take one of {', '.join(params.methods)}")

@@ -188,7 +188,31 @@ def test_the_committed_file_is_right() -> None:
             ),
             r"screener\.net\.checkpoint is the judge's; take another net: a judge chooses no data",
         ),
-        (lambda p: changed(p, "screener.net.corpora", ["lrs9"]), r"screener\.net\.corpora: 'lrs9' is no corpus"),
+        (
+            lambda p: changed(changed(p, "corpora.grid", p["corpora"]["lrs2"]), "screener.net.corpora", ["grid"]),
+            r"screener\.net\.corpora: 'grid' is no corpus for it; take of lrs2, lrs3, voxceleb2$",
+        ),
+        (lambda p: changed(p, "tokenizer.corpora", ["lrs9"]), r"tokenizer\.corpora: 'lrs9' is no corpus for it"),
+        (lambda p: changed(p, "pretrain.corpora", ["lrs9"]), r"pretrain\.corpora: 'lrs9' is no corpus for it"),
+        (lambda p: changed(p, "syncnet.corpora", ["lrs2", "lrs9"]), r"syncnet\.corpora: 'lrs9' is no corpus for it"),
+        (
+            lambda p: changed(p, "finetune.av_syncnet.corpora", ["lrs9"]),
+            r"finetune\.av_syncnet\.corpora: 'lrs9' is no corpus for it; take of lrs2, lrs3, voxceleb2$",
+        ),
+        (
+            lambda p: changed(p, "observers.observer1.recipe.corpora", ["lrs9"]),
+            r"observers\.observer1\.recipe\.corpora: 'lrs9' is no corpus for it",
+        ),
+        (
+            lambda p: changed(p, "conformer.recipe.corpora", ["a"]),
+            r"conformer\.recipe\.corpora: 'a' is no corpus for it",
+        ),
+        (
+            lambda p: changed(p, "start.optim.adam", "slow"),
+            r"start\.optim\.adam 'slow' is no entry of adam; take one of ",
+        ),
+        (lambda p: changed(p, "adam.reader.beta3", 0.5), r": adam\.reader\.beta3 is an unknown key; mend"),
+        (lambda p: changed(p, "methods.conv.recipe", "a"), r"methods\.conv\.recipe is an unknown key"),
         (
             lambda p: changed(p, "screener.net.view", "frame"),
             r"screener\.net\.view 'frame' needs a checkpoint; or train on face or mouth",

@@ -48,6 +48,12 @@ class Checkout:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
+    def fails(self, *command: str) -> str:
+        """Run a command that does not end well, and return what it printed."""
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, env=self.environment, check=False)
+        assert done.returncode != 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
     def commit(self, message: str) -> None:
         self.run("git", "add", "-A")
         self.run("git", "commit", "-q", "-m", message)

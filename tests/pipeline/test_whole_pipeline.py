@@ -103,7 +103,7 @@ def test_a_second_run_does_nothing(checkout: Checkout) -> None:
 def test_another_variant_reuses_everything_and_can_be_compared(checkout: Checkout) -> None:
     printed = checkout.run("dvc", "exp", "run", "-S", "variant=conv")
     ran = [line for line in printed.splitlines() if line.startswith("Running stage")]
-    assert ran == ["Running stage 'metrics':", "Running stage 'report':"]
+    assert ran == ["Running stage 'code':", "Running stage 'metrics':", "Running stage 'report':"]
     assert checkout.json("metrics.json") == checkout.json("results/methods/conv/metrics.json")
     differences = json.loads(checkout.run("dvc", "metrics", "diff", "--json"))
     assert list(differences) == ["metrics.json"]
@@ -116,6 +116,28 @@ def test_another_variant_reuses_everything_and_can_be_compared(checkout: Checkou
     # DVC writes params.yaml in the form that it has
     assert "params.yaml" not in checkout.run("git", "status", "--porcelain")
     assert checkout.json("metrics.json") == checkout.json("results/methods/base/metrics.json")
+
+
+def test_a_typo_names_the_choices_before_anything_runs(checkout: Checkout) -> None:
+    for key, value, choices in (
+        ("variant", "cnv", "variant 'cnv' is no method; take one of base, conv, freeze, talklip, wav2lip_gan"),
+        ("start.optim.adam", "slow", "start.optim.adam 'slow' is no entry of adam; take one of reader, generator, "),
+    ):
+        printed = checkout.fails("dvc", "exp", "run", "-S", f"{key}={value}")
+        assert choices in printed
+        assert [line for line in printed.splitlines() if line.startswith("Running stage")] == ["Running stage 'code':"]
+        # DVC leaves the experiment's params.yaml for whoever mends it, and nothing else
+        assert checkout.run("git", "status", "--porcelain") == " M params.yaml\n"
+        checkout.run("git", "checkout", "params.yaml")
+
+
+def test_a_recipe_of_the_look_alikes_is_an_experiment_too(checkout: Checkout) -> None:
+    key = "data/synthetic/params.yaml:lrs3.zoom=[0.8,1.0]"
+    printed = checkout.run("dvc", "exp", "run", "-S", key, "data/synthetic/dvc.yaml:synthesize@lrs3")
+    ran = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
+    assert ran == ["code", "data/synthetic/dvc.yaml:synthesize@lrs3"]
+    checkout.run("git", "checkout", ".")
+    checkout.run("dvc", "checkout")
 
 
 def test_documented_commands_run(checkout: Checkout) -> None:
@@ -142,7 +164,7 @@ def test_another_seed_of_the_generators_leaves_readers_and_judges_alone(checkout
     params.write_text(before)
     ran = {line.split("'")[1].partition("@")[0] for line in printed.splitlines() if line.startswith("Running stage")}
     assert {"start", "train"} <= ran <= {
-        "start", "train", "generate", "evaluate", "metrics", "claims", "tables", "report"
+        "code", "start", "train", "generate", "evaluate", "metrics", "claims", "tables", "report"
     }  # fmt: skip
 
 
@@ -159,7 +181,7 @@ def test_an_external_method_gets_its_row_when_it_has_videos(checkout: Checkout) 
         shutil.copy(real / name, videos / name)
     printed = checkout.run("dvc", "exp", "run", "-S", "+external.videos.pc_avs=external/pc_avs")
     ran = [line for line in printed.splitlines() if line.startswith("Running stage")]
-    assert ran == [f"Running stage '{name}':" for name in ("external@pc_avs", "claims", "tables", "report")]
+    assert ran == [f"Running stage '{name}':" for name in ("code", "external@pc_avs", "claims", "tables", "report")]
     theirs, truth = (checkout.json(f"results/methods/{name}/intervals.json") for name in ("pc_avs", "ground_truth"))
     assert set(theirs) == {"lrs2"}
     assert truth["lrs2"].items() <= theirs["lrs2"].items()

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 import torch._dynamo  # optimisers do it otherwise, in each process anew
 from overfit import train_generator as run_generator
-from test_train_generator import ALL_TERMS
 from test_step import GENERATING, READING
+from test_train_generator import ALL_TERMS
 from tiny import CROP, NETWORKS, reader, samples, tokenizer
 from torch import multiprocessing, nn
 

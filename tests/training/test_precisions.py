@@ -12,9 +12,9 @@ import torch
 from overfit import ADAM, OPTIM, curve, supervised
 from test_conformer_observer import RECIPE
 from test_finetune import PARAMS as FINETUNE
-from test_train_generator import ALL_TERMS, TRAIN
 from test_pretrain import PARAMS as PRETRAIN
 from test_pretrain import some_labels
+from test_train_generator import ALL_TERMS, TRAIN
 from test_train_syncnet import MODEL, SyncNetParams
 from test_train_syncnet import PARAMS as SYNCNET
 from test_train_wav2lip_expert import EXPERT, LIP_SYNC, WAV2LIP, expert
