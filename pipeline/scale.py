@@ -216,7 +216,10 @@ def _fits(row: dict[str, Any]) -> bool:
 
 def _insert(document: CommentedMap, key: str, node: Any) -> None:  # noqa: ANN401  # of YAML
     """Set a key; what follows the mapping still follows it."""
-    tail = _take_tail(document) if key not in document and document else None
+    if key in document:
+        dict.__setitem__(document, key, node)  # that of ruamel.yaml would keep the quotes of the old value
+        return
+    tail = _take_tail(document) if document else None
     document[key] = node
     if tail:
         _add_tail(document, tail)
