@@ -18,20 +18,19 @@ def lists_on_one_line(text: str) -> str:
 
     `dvc exp run -S` spreads all lists over lines, and moves what follows a list before its items.
     """
-    lines, out = text.splitlines(), []
+    lines, out = text.splitlines(), list[str]()
     while lines:
         line = lines.pop(0)
         key = re.fullmatch(r"( *)([\w-]+):( +#.*)?", line)
-        between = [] if key else None
+        between, items = list[str](), list[str]()
         while key and lines and re.fullmatch(r" *(#.*)?", lines[0]):
             between.append(lines.pop(0))
-        items = []
         while key and lines and (item := re.fullmatch(rf"{key[1]}- ([^\s#'\"\[\]{{}},:&*]+)", lines[0])):
             items.append(item[1])
             lines.pop(0)
         if key and items:
             line = f"{key[1]}{key[2]}: [{', '.join(items)}]{key[3] or ''}"
-        out += [re.sub(r"^( *[\w-]+: (?:''|[^#'\"]*[^#'\" ])) +# ", r"\1  # ", line), *(between or [])]
+        out += [re.sub(r"^( *[\w-]+: (?:''|[^#'\"]*[^#'\" ])) +# ", r"\1  # ", line), *between]
     return "\n".join(out) + "\n"
 
 
