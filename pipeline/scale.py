@@ -35,7 +35,7 @@ LEFT = STATE_DIR / DEMO
 BROUGHT = ("checkpoint", "weights", "pieces", "units")
 """Keys that name files of the user's; "" where there is none."""
 
-Path_ = tuple[str, ...]
+KeyPath = tuple[str, ...]
 GONE = object()
 
 
@@ -75,7 +75,7 @@ def patched(values: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def changes(before: dict[str, Any], after: dict[str, Any], where: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+def changes(before: dict[str, Any], after: dict[str, Any], where: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Keys whose values differ, with what they are afterwards: `GONE` where they are no more."""
     for key in [*before, *(key for key in after if key not in before)]:
         old, new = before.get(key, GONE), after.get(key, GONE)
@@ -85,14 +85,14 @@ def changes(before: dict[str, Any], after: dict[str, Any], where: Path_ = ()) ->
             yield (*where, key), new
 
 
-def at(values: Any, path: Path_) -> Any:  # noqa: ANN401  # whatever YAML can hold
-    """The value at a dotted place; `GONE` where there is none."""
+def at(values: Any, path: KeyPath) -> Any:  # noqa: ANN401  # whatever YAML can hold
+    """The value of a dotted key; `GONE` where there is none."""
     for key in path:
         values = values.get(key, GONE) if isinstance(values, dict) else GONE
     return values
 
 
-def brought_by_the_user(values: dict[str, Any]) -> Iterator[Path_]:
+def brought_by_the_user(values: dict[str, Any]) -> Iterator[KeyPath]:
     """Keys that hold what no scale does: corpora that lie elsewhere, files of weights (with what their nets see),
     videos of others, the variant.
     """
@@ -105,7 +105,7 @@ def brought_by_the_user(values: dict[str, Any]) -> Iterator[Path_]:
     yield from (("external",), ("variant",))
 
 
-def _files_brought(values: dict[str, Any], named: list[dict[str, Any]], where: Path_ = ()) -> Iterator[Path_]:
+def _files_brought(values: dict[str, Any], named: list[dict[str, Any]], where: KeyPath = ()) -> Iterator[KeyPath]:
     for key, value in values.items():
         here = (*where, key)
         if isinstance(value, dict):
@@ -116,7 +116,7 @@ def _files_brought(values: dict[str, Any], named: list[dict[str, Any]], where: P
                 yield (*where, "view")
 
 
-def put(values: dict[str, Any], path: Path_, value: Any) -> dict[str, Any]:  # noqa: ANN401  # of YAML
+def put(values: dict[str, Any], path: KeyPath, value: Any) -> dict[str, Any]:  # noqa: ANN401  # of YAML
     """`values` with one value set, or taken away where it is `GONE`."""
     key, *rest = path
     if rest:
@@ -216,7 +216,10 @@ def _fits(row: dict[str, Any]) -> bool:
 
 def _insert(document: CommentedMap, key: str, node: Any) -> None:  # noqa: ANN401  # of YAML
     """Set a key; what follows the mapping still follows it."""
-    tail = _take_tail(document) if key not in document and document else None
+    if key in document:
+        dict.__setitem__(document, key, node)  # that of ruamel.yaml would keep the quotes of the old value
+        return
+    tail = _take_tail(document) if document else None
     document[key] = node
     if tail:
         _add_tail(document, tail)

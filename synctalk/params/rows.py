@@ -36,7 +36,7 @@ def whole_entry(data: dict[str, Any], name: str, entry: str) -> Any:  # noqa: AN
     return _with_adam(row, data.get("adam"), f"{name}.{entry}")
 
 
-def _whole_method(methods: dict[str, Any], name: str) -> Any:  # noqa: ANN401  # a row, or what stands in its place
+def _whole_method(methods: dict[str, Any], name: str) -> Any:  # noqa: ANN401  # a row, or what is there instead
     base, row = methods.get("base"), methods[name]
     return laid_over(base, row) if isinstance(base, dict) and isinstance(row, dict) else row
 

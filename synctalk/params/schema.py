@@ -193,9 +193,9 @@ def require_inputs(params: Params) -> None:
         UserError: the first that does not.
     """
     brought = {}
-    for role, corpus in params.corpora.items():
+    for name, corpus in params.corpora.items():
         if not Path(corpus.root).is_relative_to(SYNTHETIC):
-            brought[f"corpora.{role}.root"] = corpus.root
+            brought[f"corpora.{name}.root"] = corpus.root
         if corpus.detector != "tracks":
             brought[f"crop.detectors.{corpus.detector}.weights"] = params.crop.detectors[corpus.detector].weights
     published = {f"observers.{name}.checkpoint": entry.checkpoint for name, entry in params.observers.items()}
@@ -210,6 +210,6 @@ def require_inputs(params: Params) -> None:
             raise UserError(PARAMS, f"{key} is empty", "give the path of the file")
         if not Path(path).exists():
             raise UserError(path, f"is not there ({key} in params.yaml)", "bring it, or mend the key")
-    for role, corpus in params.corpora.items():
+    for name, corpus in params.corpora.items():
         if is_manifest(corpus.depends_on):
-            require_current(role, corpus, Path(corpus.root))
+            require_current(name, corpus, Path(corpus.root))
