@@ -184,7 +184,7 @@ def test_a_sample_is_not_generated_outside_its_folder(tmp_path: Path, sample_id:
     assert generated_path(tmp_path, "main/1/00001") == tmp_path / "main/1/00001.mp4"
 
 
-@pytest.mark.parametrize("suffix", sorted(VIDEO_SUFFIXES))
+@pytest.mark.parametrize("suffix", [*sorted(VIDEO_SUFFIXES), ".m3u8", ".sdp", ".txt"])
 @pytest.mark.parametrize(
     "text",
     [
@@ -195,12 +195,21 @@ def test_a_sample_is_not_generated_outside_its_folder(tmp_path: Path, sample_id:
     ids=["hls", "concat", "sdp"],
 )
 def test_a_playlist_in_a_corpus_does_not_open_what_it_names(tmp_path: Path, suffix: str, text: str) -> None:
-    """FFmpeg takes lists of other files for footage; under the name of a video, which all that is in a corpus has, they
-    are none. (`synctalk dub list.m3u8` plays the list, as it was asked to.)
-    """
+    """FFmpeg takes lists of other files for footage; here they are none, whatever they are called."""
     secret = tmp_path / "secret.mp4"
     write_video(secret, iter(np.zeros((5, 32, 32, 3), np.uint8)))
     (tmp_path / f"list{suffix}").write_text(text.format(secret=secret))
     with pytest.raises(ClipError) as error:
         probe(tmp_path / f"list{suffix}")
     assert error.value.reason is Reason.UNDECODABLE
+
+
+@pytest.mark.parametrize("name", ["take1:2.mp4", "http:127.0.0.1:9?x.mp4", "file:other.mp4", "concat:a|b.mp4"])
+def test_a_name_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Relative names that FFmpeg would take for protocols are written and read as the files that they name."""
+    monkeypatch.chdir(tmp_path)
+    write_video(Path(name), iter(np.zeros((5, 32, 32, 3), np.uint8)))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    stream = probe(Path(name)).video
+    assert stream is not None
+    assert stream.n_frames == 5

@@ -20,6 +20,7 @@ from av.stream import Disposition, Stream
 from numpy.typing import NDArray
 
 from synctalk.errors import ClipError, Reason
+from synctalk.media.door import FILES_ONLY, file_url
 from synctalk.media.truncation import promised_bytes
 
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -151,7 +152,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     if promised is not None and size < promised:
         raise ClipError(Reason.TRUNCATED, f"{path.name} has {size} bytes of {promised}")
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(file_url(path), metadata_errors="replace", options=FILES_ONLY)
     except (av.FFmpegError, OSError) as error:
         raise ClipError(Reason.UNDECODABLE, f"{path.name}: {error.strerror or error}") from error
 
@@ -259,7 +260,11 @@ class _VideoPackets:
         return times_s[times_s >= self.to_s(self.first.pts)]
 
     def found(self, path: Path) -> VideoStream | None:
-        """The record of the stream; None where it shows nothing."""
+        """The record of the stream; None where it shows nothing.
+
+        Raises:
+            ClipError: `UNDECODABLE`, broken time stamps, or pictures without a size.
+        """
         if self.first is None:  # a codec that holds its pictures back gives them when told that no more will come
             self.first = self._decode(None)
         pts_s = self._times_s()
@@ -267,6 +272,8 @@ class _VideoPackets:
             return None
         _check_stamps(path, self.dts_s, pts_s)
         codec = self.stream.codec_context
+        if not (codec.width and codec.height):
+            raise ClipError(Reason.UNDECODABLE, f"{path.name}: its pictures have no size")
         turn = UPRIGHT if self.first is None else frame_turn(self.first)
         width, height = codec.width, codec.height
         aspect = self.stream.sample_aspect_ratio or Fraction(1)

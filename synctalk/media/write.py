@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from synctalk.atomic import appearing
+from synctalk.media.door import file_url
 from synctalk.timebase import FPS, SAMPLE_RATE
 
 TICKS = 90_000
@@ -143,7 +144,7 @@ def write_video(
     container_options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with (
         appearing(path) as temporary,
-        av.open(str(temporary), "w", format="mp4", options=container_options) as container,
+        av.open(file_url(temporary), "w", format="mp4", options=container_options) as container,
     ):
         video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
         if pts_s is not None:
@@ -194,7 +195,7 @@ def write_mpeg(path: Path, frames: Iterable[NDArray[np.uint8]], audio: NDArray[n
     height, width = first.shape[:2]
     with (
         appearing(path) as temporary,
-        av.open(str(temporary), "w", format="mpeg", options={"fflags": "+bitexact"}) as container,
+        av.open(file_url(temporary), "w", format="mpeg", options={"fflags": "+bitexact"}) as container,
     ):
         video = container.add_stream("mpeg1video", rate=FPS)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
@@ -223,6 +224,6 @@ def write_audio(path: Path, pcm: NDArray[np.int16], sample_rate: int = SAMPLE_RA
     container_format, codec = kinds[path.suffix]
     with (
         appearing(path) as temporary,
-        av.open(str(temporary), "w", format=container_format, options={"fflags": "+bitexact"}) as container,
+        av.open(file_url(temporary), "w", format=container_format, options={"fflags": "+bitexact"}) as container,
     ):
         _AudioTrack(container, codec, pcm, sample_rate).finish()

@@ -104,6 +104,9 @@ def check(path: Path = PARAMS) -> Params:
         if method.weights.sync and params.train[method.network].window_frames < WINDOW:
             key = f"train.{method.network}.window_frames"
             raise UserError(path, f"{key} is below {WINDOW}, which Wav2Lip's expert sees at a time", "raise it")
+        if method.weights.adversarial and params.train[method.network].adversary is None:
+            mend = f"give it, or let methods.{name}.weights.adversarial be 0"
+            raise UserError(path, f"train.{method.network}.adversary is missing", mend)
     taken = ["ground_truth", *params.methods]
     for name in params.external.methods:
         if not re.fullmatch(r"\w[\w-]*", name):

@@ -211,6 +211,14 @@ def test_the_committed_file_is_right() -> None:
             lambda p: changed(p, "start.optim.adam", "slow"),
             r"start\.optim\.adam 'slow' is no entry of adam; take one of ",
         ),
+        (
+            lambda p: changed(p, "train.wav2lip.adversary", None),
+            r"train\.wav2lip\.adversary is missing; give it, or let methods\.wav2lip_gan\.weights\.adversarial be 0",
+        ),
+        (
+            lambda p: changed(p, "train.wav2lip.adversary.optim", {"adam": "discriminator", "lr": 0.1}),
+            r"train\.wav2lip\.adversary\.optim\.warmup_steps is missing; give it",
+        ),
         (lambda p: changed(p, "adam.reader.beta3", 0.5), r": adam\.reader\.beta3 is an unknown key; mend"),
         (lambda p: changed(p, "methods.conv.recipe", "a"), r"methods\.conv\.recipe is an unknown key"),
         (
