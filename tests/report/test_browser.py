@@ -167,7 +167,7 @@ def test_all_videos_play_in_step(tab: sync_api.Page, report: str, speed: float) 
     assert sorted(spreads)[4] <= 1
     tab.keyboard.press("Space")
     tab.wait_for_function(
-        "() => !gallery.playing && gallery.active.every(item => item.video.paused && !video.video.seeking)"
+        "() => !gallery.playing && gallery.active.every(item => item.video.paused && !item.video.seeking)"
     )
     # a sought frame is drawn a moment after its search has ended
     tab.wait_for_function(f"() => ({ON_SCREEN})().every(frame => frame === gallery.frame)", timeout=3000)
