@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.stage import run
 from synctalk.params.read import PARAMS, RECIPES
-from synctalk.params.schema import check, check_recipes
+from synctalk.schema import check, check_recipes
 
 
 def lists_on_one_line(text: str) -> str:

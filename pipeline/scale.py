@@ -345,7 +345,7 @@ def main(
     """Write a scale into params.yaml, and check the file; without NAME its inputs too. What is yours stays: corpora,
     weights, methods; each other key of yours that the scale overwrites is printed.
     """
-    from synctalk.params.schema import check, require_inputs
+    from synctalk.schema import check, require_inputs
 
     for line in apply_scale(name) if name else ():
         typer.echo(f"overwritten: {line}")

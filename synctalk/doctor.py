@@ -173,7 +173,7 @@ def check_detectors() -> list[Finding]:
 
 def check_params() -> Finding:
     """params.yaml against its schema, and what it says of the corpora against the disk."""
-    from synctalk.params.schema import check
+    from synctalk.schema import check
 
     check(PARAMS)
     data = read_yaml(PARAMS)

@@ -15,7 +15,7 @@ from pipeline.code import direct_imports
 LAYERS = (
     ("pipeline", "cli"),
     ("doctor", "planning"),
-    ("params.schema",),
+    ("schema",),
     ("report", "study"),
     ("tables", "screening"),
     ("training", "evaluation"),

@@ -1,1 +1,1 @@
-"""params.yaml: how it is read, and its whole shape."""
+"""Sections of params.yaml: how they are read, and rows that say only what they differ in."""

@@ -1,6 +1,6 @@
 """Reading params.yaml. Strict: an unknown, missing or wrong key is an error that names it.
 
-A stage loads only the sections that it names to DVC; `synctalk.params.schema` holds the whole shape, against which
+A stage loads only the sections that it names to DVC; `synctalk.schema` holds the whole shape, against which
 `check` reads the file.
 """
 

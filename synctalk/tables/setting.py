@@ -41,7 +41,7 @@ class Setting:
 
 
 def load_setting() -> Setting:
-    """The setting that params.yaml describes; `synctalk.params.schema` has checked the file."""
+    """The setting that params.yaml describes; `synctalk.schema` has checked the file."""
     corpora, start = load("corpora", dict[str, Any]), load("start", dict[str, Any])
     return Setting(
         scale=load("scale", str),

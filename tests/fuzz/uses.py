@@ -21,9 +21,9 @@ from synctalk.evaluation.videos.pairs import match_crossed
 from synctalk.faces.detect import read_published_track
 from synctalk.features.tokens import Tokenizer, Units
 from synctalk.media import read_audio
-from synctalk.params.schema import check
 from synctalk.parquet import iter_rows
 from synctalk.rejected import read_rejected
+from synctalk.schema import check
 from synctalk.shards.read import ShardSet
 from synctalk.shards.records import CROP_SCHEMA, row_to_crop
 from synctalk.shards.stream import read_stretch

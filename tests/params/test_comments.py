@@ -14,7 +14,7 @@ from record_docs import Knob, commented, first_sentence, knobs, unsaid
 
 from synctalk.corpora.synthetic.recipe import SyntheticCorpus
 from synctalk.params.read import PARAMS, RECIPES
-from synctalk.params.schema import Params
+from synctalk.schema import Params
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 400

@@ -11,8 +11,8 @@ import yaml
 
 from synctalk.errors import UserError
 from synctalk.params.read import load, load_entry, read_yaml, validate
-from synctalk.params.schema import Params, check, require_inputs
 from synctalk.params.section import section
+from synctalk.schema import Params, check, require_inputs
 
 COMMITTED = Path(__file__).parents[2] / "params.yaml"
 

@@ -20,7 +20,7 @@ from root import ROOT
 from pipeline import training_sets
 from pipeline.code import import_closure
 from pipeline.scale import apply_scale, put, scale_names
-from synctalk.params.schema import SCREENED_BY, check
+from synctalk.schema import SCREENED_BY, check
 
 
 def stages_of(file: str) -> dict[str, dict[str, Any]]:

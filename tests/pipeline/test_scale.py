@@ -19,7 +19,7 @@ from synctalk.models.av_syncnet import AlignmentConfig, AVSyncNet
 from synctalk.models.discriminator import FaceDiscriminator
 from synctalk.models.lip_reader import LipReader
 from synctalk.models.wav2lip_expert import Wav2LipExpert
-from synctalk.params.schema import Params, check, check_recipes
+from synctalk.schema import Params, check, check_recipes
 from synctalk.training.networks import NETWORKS
 
 FILES = ("params.yaml", "data/synthetic/params.yaml")
