@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from synctalk.media import write_video
 
 STRIP_FRAMES = 10
 """Faces of a clip that the strip shows, evenly spread."""
-
-
-LABEL_WIDTH = 112
-"""Pixels of the contact sheet that a method's name takes up."""
+FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.5)
+"""Face and scale of the names on a contact sheet."""
+MARGIN = 6
+"""Pixels to the left and right of a name."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,17 @@ def face_strip(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.concatenate(list(faces[chosen]), axis=1)
 
 
+def label_width(names: Sequence[str]) -> int:
+    """Pixels that the longest of `names` takes up on a contact sheet."""
+    return max(cv2.getTextSize(name, *FONT, 1)[0][0] for name in names) + 2 * MARGIN
+
+
 def contact_sheet(clip: ClipView) -> NDArray[np.uint8]:
     """The strips of all videos of a clip, one below the other, with the methods' names on the left: RGB [H, W, 3]."""
-    rows = []
+    rows, width = [], label_width([video.method for video in clip.videos])
     for video in clip.videos:
-        label = np.full((video.strip.shape[0], LABEL_WIDTH, 3), 255, np.uint8)
-        cv2.putText(label, video.method, (6, len(label) // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        label = np.full((video.strip.shape[0], width, 3), 255, np.uint8)
+        cv2.putText(label, video.method, (MARGIN, len(label) // 2), *FONT, (0, 0, 0), 1, cv2.LINE_AA)
         rows.append(np.concatenate([label, video.strip], axis=1))
     return np.concatenate(rows)
 
