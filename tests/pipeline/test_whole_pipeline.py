@@ -58,7 +58,7 @@ def test_every_stage_left_its_figures(checkout: Checkout) -> None:
     page = (checkout.root / "report/index.html").read_text()
     # the truth and five methods of one clip a corpus
     embedded = json.loads(page.split('<script type="application/json" id="data">')[1].split("</script>")[0])
-    assert [[take["method"] for take in clip["takes"]] for clip in embedded["clips"]] == [
+    assert [[video["method"] for video in clip["videos"]] for clip in embedded["clips"]] == [
         ["ground_truth", "base", "conv", "freeze", "talklip", "wav2lip_gan"]
     ] * 2
     ledger = checkout.json("results/claims.json")
