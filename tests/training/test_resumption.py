@@ -68,3 +68,15 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
         UserError, match=r"checkpoint\.pt: is a damaged checkpoint; delete it: training then begins anew"
     ):
         steps_done(tmp_path, 3)
+
+
+def test_a_value_that_is_no_number_is_in_no_curve(tmp_path: Path) -> None:
+    net = nn.Linear(2, 1)
+    state = TrainState({"net": net}, {"adam": Optimizer(net.parameters(), OPTIM, 3)})
+
+    def step(number: int) -> dict[str, float]:
+        return {"loss": float("nan") if number == 1 else float(number), "rate": 0.5}
+
+    run_steps(state, 3, step, seed=1, folder=tmp_path, label="test", log_every=1)
+    assert state.curves == [(0, "loss", 0.0), (0, "rate", 0.5), (1, "rate", 0.5), (2, "loss", 2.0), (2, "rate", 0.5)]
+    assert state.faults == 1
