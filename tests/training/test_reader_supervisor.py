@@ -19,6 +19,7 @@ from synctalk.features.speech_batch import pad_stack
 from synctalk.features.tokens import Tokenizer
 from synctalk.losses.contrastive import draw_negatives
 from synctalk.models.av_syncnet import AVSyncNet, NeighbourConv
+from synctalk.models.generator import AudioEncoding
 from synctalk.models.lip_reader import PAD
 from synctalk.models.synctalklip import generator_input, mask_lower_half
 from synctalk.shards.cache import SampleCache
@@ -36,6 +37,7 @@ from synctalk.training.methods import (
     ValidationParams,
 )
 from synctalk.training.reader_supervisor import ReaderSupervisor, require_mouth
+from synctalk.training.terms import MadeFaces
 
 OPTIM = replace(BASE, steps=2, batch_clips=2, warmup_steps=0, clip_norm=0.0)
 TRAIN = TrainParams(
@@ -289,3 +291,20 @@ def test_each_setting_is_of_its_form_alone(tmp_path: Path, form: str, heeded: se
 
     plain = loss()
     assert {name for name in ("temperature", "tau", "margin") if loss(**{name: 2.5}) != plain} == heeded
+
+
+def test_without_a_head_it_gives_lip_reading_alone(tmp_path: Path) -> None:
+    supervisor, batch = a_batch(tmp_path)
+    made = MadeFaces(
+        faces=batch.target_faces, target=batch.target_faces, audio=AudioEncoding(torch.zeros(len(batch.frame), 4), None)
+    )
+    supervisor.head = None
+    (name, value), *others = supervisor.terms(made, batch, torch.Generator()).items()
+    assert (name, others) == ("lip_reading", [])
+    seen = supervisor.supervise(batch.target_faces, batch)
+    supervisor.lip_reading = replace(supervisor.lip_reading, smoothing=0.0)
+    plain = supervisor.terms(made, batch, torch.Generator())["lip_reading"]
+    target = batch.speech.target
+    likely = seen.logits.log_softmax(-1).gather(-1, target[..., None])[..., 0]
+    torch.testing.assert_close(plain, -likely[target.ne(PAD)].mean())
+    assert not torch.equal(value, plain)
