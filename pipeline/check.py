@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import yaml
 
 from pipeline.stage import run
+from synctalk.atomic import write_text
 from synctalk.params.read import PARAMS, RECIPES
 from synctalk.schema import check, check_recipes
 
@@ -45,9 +45,7 @@ def tidy(path: Path) -> None:
     except (yaml.YAMLError, ValueError, RecursionError):
         return  # the check says what is wrong
     if same and tidied != text:
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(tidied, encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, tidied)
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ def test_wav2lip_of_five_axes_is_the_peers(shared: Path) -> None:
     assert_same_network(model(mel, peer_faces(shared, "wav2lip.face5", 1, 6, 3, 96, 96)), theirs)
 
 
-def embeddings_of_sync_expert(shared: Path) -> tuple[Tensor, Tensor]:
+def embeddings_of_wav2lip_expert(shared: Path) -> tuple[Tensor, Tensor]:
     """Of the peer's two windows of sound and faces, with its weights by formula."""
     model = filled(Wav2LipExpert(Wav2LipExpertConfig()), shared, "wav2lip_syncnet_color")
     mel = normal(shared, "wav2lip.sync.mel", 2, 1, 80, 16) * 1.5
@@ -79,10 +79,10 @@ def embeddings_of_sync_expert(shared: Path) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def test_sync_expert_is_the_peers(shared: Path) -> None:
+def test_wav2lip_expert_is_the_peers(shared: Path) -> None:
     theirs = reference(shared, "wav2lip")
     audio_theirs, face_theirs = theirs["sync.audio"], theirs["sync.video"]
-    audio, face = embeddings_of_sync_expert(shared)
+    audio, face = embeddings_of_wav2lip_expert(shared)
     assert_same_network(audio, audio_theirs)
     assert_same_network(face, face_theirs)
 
@@ -91,7 +91,7 @@ def test_sync_expert_is_the_peers(shared: Path) -> None:
 def test_loss_of_synchronisation_is_the_peers(shared: Path) -> None:
     theirs = reference(shared, "wav2lip")
     cos, loss = theirs["sync.cos"], theirs["sync.bce_y1"]
-    audio, face = embeddings_of_sync_expert(shared)
+    audio, face = embeddings_of_wav2lip_expert(shared)
     assert_close(cosines(audio, face).numpy(), cos.reshape(2), 1e-5)
     assert_close(sync_loss(audio=audio, face=face).numpy(), loss.reshape(()), 1e-5)
 
